@@ -1,0 +1,185 @@
+"""The composition root: the text of a run file becomes objects, or a list of everything that is wrong with it.
+
+Parts are named, their arguments validated, and what each part allows but the parts together do not is found before
+anything runs: data that does not fit the network, a batch larger than the data, a loss that does not take the outputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+from annotated_types import Ge
+
+from qeqprop.interfaces import Dataset, LearningRule, Loss, Network, Optimizer, Penalty, Solver
+from qeqprop.names import suggestion
+from qeqprop.parts import Part, build, read_arguments, read_part
+from qeqprop.runfile import Problem, RunFile
+
+SCHEMA = 1
+_PARTS: Mapping[str, tuple[type, str | None]] = {
+    "loss": (Loss, "mean_squared_error"),
+    "network": (Network, None),
+    "data": (Dataset, None),
+    "solver": (Solver, "exact:Exact"),
+    "rule": (LearningRule, "linear_response:LinearResponse"),
+    "optimizer": (Optimizer, "adam"),
+    "penalty": (Penalty, ""),
+}
+"""The parts of a run file: what each has to be, and its default (None: must be given, "": may be absent)."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The table ``[train]``: number of steps, samples per step (all by default), spread of the random beginning, and
+    every how many steps the test samples are looked at.
+    """
+
+    steps: Annotated[int, Ge(1)]
+    batch: Annotated[int, Ge(1)] | None = None
+    initial_scale: Annotated[float, Ge(0)] = 0.5
+    validate_every: Annotated[int, Ge(1)] = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything a run file says, as objects.
+
+    Attributes:
+        resolved: the run file with all defaults filled in, as plain values.
+        versions: of the programs, and of the user's own modules, that the numbers depend on.
+        seed: of all random streams.
+        plan: the table ``[train]``.
+    """
+
+    resolved: Mapping[str, Any]
+    versions: Mapping[str, str]
+    seed: int
+    network: Network
+    data: Dataset
+    solver: Solver
+    rule: LearningRule
+    loss: Loss
+    optimizer: Optimizer
+    penalty: Penalty | None
+    plan: TrainingPlan
+
+
+def assemble(file: RunFile) -> Setup:
+    """Builds what a run file names.
+
+    Raises:
+        RunFileError: with all mistakes.
+    """
+    beside = str(file.path.resolve().parent)
+    if beside not in sys.path:  # a user's own module stands beside the run file
+        sys.path.insert(0, beside)
+    problems: list[Problem] = []
+    seed = _read_head(file, problems)
+    parts = {name: part for name in _PARTS if (part := _read_part(file, name, problems)) is not None}
+    plan = _read_plan(file, problems)
+    built: dict[str, Any] = {name: build(part, problems) for name, part in parts.items()}
+    if plan is not None:
+        problems += _misfits(built.get("network"), built.get("data"), built.get("loss"), plan)
+    if problems or plan is None:
+        raise file.error(problems)
+    resolved: dict[str, Any] = {"schema": SCHEMA, "seed": seed}
+    resolved |= {name: part.resolved() for name, part in parts.items()}
+    resolved["train"] = {name: value for name, value in vars(plan).items() if value is not None}
+    built.setdefault("penalty", None)
+    return Setup(resolved=resolved, versions=_versions(parts.values()), seed=seed, plan=plan, **built)
+
+
+def rebuild(name: str, resolved: Mapping[str, Any], beside: Path) -> Any:
+    """One part of a resolved run file, or None if it cannot be built any more (a user's module is gone)."""
+    if str(beside) not in sys.path:
+        sys.path.insert(0, str(beside))
+    problems: list[Problem] = []
+    part = read_part((name,), resolved[name], _PARTS[name][0], problems)
+    return None if part is None else build(part, problems)
+
+
+def _read_head(file: RunFile, problems: list[Problem]) -> int:
+    known = ["schema", "seed", *_PARTS, "train"]
+    for key in file.tree:
+        if key not in known:
+            problems.append(Problem((key,), f"unknown key{suggestion(key, known)}"))
+    schema: Any = file.tree.get("schema")
+    if "schema" not in file.tree:
+        problems.append(Problem(("schema",), f"missing key (write `schema = {SCHEMA}` at the top)"))
+    elif type(schema) is not int or schema != SCHEMA:
+        problems.append(Problem(("schema",), f"must be {SCHEMA}, but is {schema!r}"))
+    seed = file.tree.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        problems.append(Problem(("seed",), f"must be a whole number from 0 to 2**63 - 1, but is {seed!r}"))
+        return 0
+    return seed
+
+
+def _read_part(file: RunFile, name: str, problems: list[Problem]) -> Part | None:
+    kind, default = _PARTS[name]
+    if name not in file.tree:
+        if default is None:
+            problems.append(Problem((name,), "missing table"))
+        return read_part((name,), default, kind, problems) if default else None
+    table = file.tree[name]
+    if isinstance(table, dict) and "use" not in table and default:
+        table = {"use": default, **cast(dict[str, Any], table)}
+    return read_part((name,), table, kind, problems)
+
+
+def _read_plan(file: RunFile, problems: list[Problem]) -> TrainingPlan | None:
+    table = file.tree.get("train")
+    if not isinstance(table, dict):
+        wrong = "missing table (it must say `steps`)" if table is None else f"must be a table, but is {table!r}"
+        problems.append(Problem(("train",), wrong))
+        return None
+    before = len(problems)
+    arguments = read_arguments(("train",), cast(dict[str, Any], table), TrainingPlan, problems)
+    return TrainingPlan(**arguments) if len(problems) == before else None
+
+
+def _misfits(network: Network | None, data: Dataset | None, loss: Loss | None, plan: TrainingPlan) -> Iterator[Problem]:
+    """What each part allows but the parts together do not."""
+    if data is None:
+        return
+    (x, y), n_samples = data.train, len(data.train.x)
+    if n_samples == 0:
+        yield Problem(("data",), "holds no samples to learn from")
+        return
+    if plan.batch is not None and plan.batch > n_samples:
+        yield Problem(("train", "batch"), f"must be at most the number of samples, {n_samples}, but is {plan.batch}")
+    if network is None:
+        return
+    if network.n_trainable == 0:
+        yield Problem(("network",), "has nothing to train")
+    if x.shape[1] != network.n_inputs:
+        yield Problem(("data",), f"has {x.shape[1]} features, but the network takes {network.n_inputs} inputs")
+    if y.shape[1] not in (0, network.n_outputs):
+        yield Problem(("data",), f"has {y.shape[1]} target columns, but the network has {network.n_outputs} outputs")
+    elif loss is not None:
+        targets = y[: plan.batch]
+        predictions = np.zeros((len(targets), network.n_outputs * (2 if loss.squares else 1)))
+        try:
+            loss.value(predictions, targets)
+            loss.gradient(predictions, targets)
+        except ValueError as error:
+            yield Problem(("loss",), f"does not fit the data and the outputs of the network: {error}")
+
+
+def _versions(parts: Iterable[Part]) -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("qeqprop", "numpy", "scipy", "numba", "qiskit"):
+        versions[name] = metadata.version(name)
+    for module in sorted(set[str]().union(*(part.modules() for part in parts))):
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is not None:
+            versions[module] = "sha256:" + hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+    return versions

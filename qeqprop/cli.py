@@ -1,0 +1,237 @@
+"""The command line: ``qeqprop init``, ``check``, ``run``, ``show``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_HELP = """Train networks of spins by equilibrium propagation.
+
+\b
+A first run, from nothing:
+  qeqprop init iris            write a commented example, iris.toml
+  qeqprop check iris.toml      see what it would do, run nothing
+  qeqprop run iris.toml        train; results go to runs/iris-<hash>/
+  qeqprop show runs/iris-*     final numbers and pictures
+
+\b
+Change something without editing the file:
+  qeqprop run iris.toml --set rule.beta=0.1 --set train.steps=200
+
+A run that was stopped or killed goes on when the same command is given again, and ends in the same numbers.
+"""
+_RUN_HELP = """Train what a run file describes, or go on with it where it was stopped.
+
+\b
+Examples:
+  qeqprop run iris.toml
+  qeqprop run iris.toml --set seed=3 --set optimizer.learning_rate=0.02
+  qeqprop run iris.toml --folder /scratch/runs --quiet
+
+\b
+The run folder is named by the file and a hash of its content with all defaults, so another value is another run.
+It holds:
+  ledger.sqlite   every step, written before the next one begins
+  weights.npz     the trained parameters `theta`, and the names of their `terms`
+  history.csv     loss and metrics of every step
+  run.toml        the run file with all defaults filled in
+
+Ctrl-C finishes the current step and saves; the same command goes on. Exit codes: 0 done, 2 something is wrong with
+what was given, 1 the computation failed, 130 stopped by Ctrl-C.
+"""
+_CHECK_HELP = """Say what a run file would do, and find its mistakes; run nothing, write nothing.
+
+\b
+Examples:
+  qeqprop check iris.toml
+  qeqprop check iris.toml --set network.sites=8
+"""
+_SHOW_HELP = """Show the numbers of a run folder and draw its pictures (loss.png, network.png) into it.
+
+\b
+Examples:
+  qeqprop show runs/iris-3fa4c1d2
+  qeqprop show runs/iris-3fa4c1d2 --no-pictures      also fine while the run is going on
+"""
+_INIT_HELP = """Write a commented example run file that runs as it is; an existing file is never overwritten.
+
+\b
+Example:
+  qeqprop init iris            writes iris.toml
+"""
+
+app = typer.Typer(
+    help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="A run file in TOML.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the file: rule.beta=0.2. Can be repeated."),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from qeqprop import __version__
+
+        typer.echo(f"qeqprop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(  # pyright: ignore[reportUnusedFunction]
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(help=_RUN_HELP, short_help="Train what a run file describes, or go on with it.")
+def run(
+    file: RunFilePath,
+    overrides: Overrides = None,
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the run folders are.")] = Path("runs"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Trains what a run file describes."""
+    with _user_errors():
+        from rich.console import Console
+
+        from qeqprop.experiment import Experiment
+        from qeqprop.progress import describe_result, watch
+
+        experiment = Experiment.load(file, overrides or [])
+        console = Console(stderr=True, quiet=quiet)
+        steps = experiment.setup.plan.steps
+        try:
+            with watch(steps, console) as progress:
+                result = experiment.run(folder, progress)
+        except KeyboardInterrupt:
+            typer.echo(
+                f"Stopped. Every finished step is saved; go on with: {_again(file, overrides, folder)}", err=True
+            )
+            raise typer.Exit(130) from None
+        if not quiet:
+            typer.echo(describe_result(result, steps))
+
+
+@app.command(help=_CHECK_HELP, short_help="Say what a run file would do; run nothing.")
+def check(file: RunFilePath, overrides: Overrides = None) -> None:
+    """Says what a run file would do."""
+    with _user_errors():
+        from qeqprop.experiment import Experiment
+        from qeqprop.toml_text import to_toml
+
+        found = Experiment.load(file, overrides or []).check()
+        typer.echo(to_toml(found.resolved))
+        settings = "none, the gradient is computed" if found.settings is None else found.settings
+        _print_table(
+            {
+                "run folder": found.name,
+                "sites": found.sites,
+                "Pauli strings": found.strings,
+                "trainable": found.trainable,
+                "inputs": found.inputs,
+                "outputs": found.outputs,
+                "samples": f"{found.samples} to learn from, {found.test_samples} to test",
+                "settings": f"{settings} (measurement bases x states, per sample and gradient)",
+            }
+        )
+
+
+@app.command(help=_SHOW_HELP, short_help="Show the numbers and pictures of a run.")
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    draw: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the pictures.")] = True,
+) -> None:
+    """Shows a run folder."""
+    with _user_errors():
+        from qeqprop import report
+
+        numbers = report.summary(folder)
+        parts, versions = numbers.pop("parts"), numbers.pop("versions")
+        done = "finished" if numbers.pop("finished") else "not finished: give the same `qeqprop run` command again"
+        numbers["steps"] = f"{numbers['steps']} of {numbers.pop('steps_wanted')}, {done}"
+        uses = {f"[{name}]": use for name, use in parts.items()}
+        begun = ", ".join(f"{name} {version}" for name, version in versions.items())
+        _print_table(numbers | uses | {"begun with": begun})
+        if draw:
+            for path in report.pictures(folder):
+                typer.echo(f"drawn: {path}")
+
+
+@app.command(help=_INIT_HELP, short_help="Write an example run file.")
+def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new run file.")]) -> None:
+    """Writes an example run file."""
+    from importlib.resources import files
+
+    with _user_errors():
+        path = Path(name if name.endswith(".toml") else f"{name}.toml")
+        text = (files("qeqprop") / "example.toml").read_text(encoding="utf-8").replace("FILE", str(path))
+        try:
+            with path.open("x", encoding="utf-8") as stream:
+                stream.write(text)
+        except FileExistsError:
+            _fail(f"{path}: is there already, and stays as it is.")
+        typer.echo(f"Wrote {path}. Next: qeqprop check {path}")
+
+
+def main() -> None:
+    """The entry point."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _again(file: Path, overrides: Sequence[str] | None, folder: Path) -> str:
+    import shlex
+
+    chosen = [word for override in overrides or [] for word in ("--set", override)]
+    elsewhere = ["--folder", str(folder)] if folder != Path("runs") else []
+    return shlex.join(["qeqprop", "run", str(file), *chosen, *elsewhere])
+
+
+def _print_table(rows: dict[str, Any]) -> None:
+    width = max(len(name) for name in rows)
+    for name, value in rows.items():
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {f'{value:.6g}' if isinstance(value, float) else value}")
+
+
+def _fail(message: str, code: int = 2) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _user_errors() -> Generator[None, None, None]:
+    """What the user can put right is said in one message, without a traceback; anything else is a bug and shows one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail("Stopped.", 130)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        import sqlite3
+
+        from qeqprop.interfaces import NotConverged
+        from qeqprop.ledger import LedgerError
+        from qeqprop.runfile import RunFileError
+
+        if isinstance(error, typer.Exit):
+            raise
+        if isinstance(error, NotConverged):
+            _fail(f"error: {error} Every finished step is saved.", 1)
+        if isinstance(error, sqlite3.Error):
+            _fail(f"error: the ledger cannot be used ({error}). Every finished step is saved.", 1)
+        if not isinstance(error, (OSError, ValueError, LedgerError)):
+            raise
+        _fail(str(error) if isinstance(error, RunFileError) else f"error: {error}")

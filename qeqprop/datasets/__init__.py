@@ -1,0 +1,5 @@
+"""Functions that return a `Dataset`: one file, one source of samples."""
+
+from qeqprop import lazy_members
+
+__getattr__ = lazy_members(__name__)

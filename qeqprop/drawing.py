@@ -1,0 +1,372 @@
+"""The picture of a network, and the kind of figure that all pictures of the package are.
+
+Nothing here touches pyplot: no window opens, no figure is kept, no global setting changes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, PathPatch, Wedge
+from matplotlib.path import Path
+from numpy.typing import ArrayLike
+
+from qeqprop.interfaces import FloatArray, Network
+
+INPUT, OUTPUT, HIDDEN = "#009E73", "#E69F00", "#FFFFFF"
+"""Colours of the roles, from the palette of M. Okabe and K. Ito (2008), which all eyes can tell apart."""
+
+_UNKNOWN = "#4D4D4D"
+_DISC, _RING, _LANES = 0.20, 0.31, 0.32  # radii and width of a bundle, in distances of nearest neighbours
+_LINE_STYLES = {"ZZ": (0, ()), "XX": (0, (2.2, 0.8)), "YY": (0, (0.8, 0.8))}
+_MIXED_STYLE = (0, (2.5, 0.8, 0.8, 0.8))
+_RING_PLACES = {1: ("",), 2: (" (left)", " (right)"), 3: (" (top left)", " (bottom)", " (top right)")}
+
+
+class Picture(Figure):
+    """A matplotlib figure that notebooks show although pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=110, bbox_inches="tight")
+        return content.getvalue()
+
+
+def canvas(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
+    """The given axes with its figure, or a new figure of a size in inches with one axes."""
+    if ax is not None:
+        return ax.figure.figure, ax  # of a subfigure the figure it belongs to
+    figure = Picture(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """One Pauli string of the Hamiltonian: ``word[n]`` acts on ``sites[n]``, sites ascending."""
+
+    word: str
+    sites: tuple[int, ...]
+    value: float
+    color: str | tuple[float, float, float, float]
+
+    @property
+    def name(self) -> str:
+        return " ".join(f"{letter}{site}" for letter, site in zip(self.word, self.sites, strict=True))
+
+
+def network(
+    network: Network, theta: ArrayLike | None = None, *, x: ArrayLike | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draws the sites of a network and the Pauli strings of its Hamiltonian.
+
+    Discs are sites: inputs are acted on by a Q_i or a driven term, outputs are read by an O_k, a disc of two colours is
+    both. Lines are strings of two letters, one line style for each word, side by side where a bond has several; lines
+    that would run through a third site bend around it. The ring around a disc holds its strings of one letter. Faint
+    patches are longer strings.
+
+    The colour of a string is its coefficient in ``H``, one scale for the whole picture with zero in the middle; the
+    width of a line is the coefficient's magnitude. Strings whose coefficient is not known are grey (trainable, but no
+    theta given) or have the colour of the inputs (only scaled by inputs, no x given).
+
+    Args:
+        network: the network.
+        theta: (n_trainable,) parameters.
+        x: (n_inputs,) the inputs to draw the coefficients at; without them terms scaled by inputs are left out of
+            the coefficients.
+        ax: where to draw; a new figure by default.
+
+    Raises:
+        ValueError: if theta or x has a wrong shape or is not finite.
+    """
+    scale = ScalarMappable(cmap=colormaps["coolwarm"])
+    terms, known = _terms(network, theta, x, scale)
+    places = _places(network)
+    low, high = places.min(axis=0) - 0.5, places.max(axis=0) + 0.5
+    bonds = [term for term in terms if len(term.word) == 2]
+    unit = float(np.clip(6.5 / np.max(high - low), 0.55, 1.3))  # inches between neighbours
+    size = unit * (high - low)
+    figure, ax = canvas(ax, size[0] + 2.4, max(size[1], 2.2) + (1.3 if known else 0.5))
+    longer = [term for term in terms if len(term.word) > 2]
+    artists = [
+        *(_patch(term, places) for term in longer),
+        *_lines(bonds, places, unit),
+        *_rings([term for term in terms if len(term.word) == 1], places),
+        *_discs(network, places),
+    ]
+    for artist in artists:
+        ax.add_patch(artist)
+    for site, (across, up) in enumerate(places):
+        ax.text(across, up, str(site), ha="center", va="center", fontsize=min(10, 14 * unit), zorder=6)
+    # patches and bent lines may reach beyond the sites
+    vertices = np.concatenate(
+        [places, *(artist.get_path().vertices for artist in artists if isinstance(artist, PathPatch))]
+    )
+    low, high = np.minimum(low, vertices.min(axis=0) - 0.1), np.maximum(high, vertices.max(axis=0) + 0.1)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", title=_title(network))
+    ax.set_axis_off()
+    ax.legend(handles=_legend(network, terms), loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
+    if known:
+        bar = figure.colorbar(scale, ax=ax, orientation="horizontal", fraction=0.06, pad=0.03, aspect=30)
+        at = "" if x is not None or not _depends_on_inputs(network) else ", inputs left out"
+        bar.set_label(f"coefficient in H (dimensionless energy{at})")
+    return figure
+
+
+# --- what is drawn ----------------------------------------------------------------------------------------------
+
+
+def _terms(
+    network: Network, theta: ArrayLike | None, x: ArrayLike | None, scale: ScalarMappable
+) -> tuple[list[_Term], bool]:
+    """The strings of H with their colours, and whether any has a value; adapts the scale to the values."""
+    parameters = np.zeros(network.n_trainable) if theta is None else network.check_theta(theta)
+    sample = np.zeros((1, network.n_inputs)) if x is None else network.check_x(np.asarray(x)[None])
+    values = network.hamiltonians(parameters, sample).coefficients[0].real
+    own, driven = network.trainable[network.driver < 0], network.trainable[network.driver >= 0]
+    fixed, trained = network.static != 0, np.any(own != 0, axis=0)
+    scaled = np.any(network.inputs != 0, axis=0)
+    shifted = np.any(driven != 0, axis=0)
+    unknown = (trained | (shifted & (x is not None))) & (theta is None)
+    known = (fixed | trained | ((scaled | shifted) & (x is not None))) & ~unknown
+    letters = network.strings.x + 2 * network.strings.z  # (n_strings, n_sites)
+    drawn = np.any(letters, axis=1) & (fixed | trained | scaled | shifted)
+    largest = float(np.max(np.abs(values[known & drawn]), initial=0.0)) or 1.0
+    scale.set_norm(Normalize(-largest, largest))
+    terms: list[_Term] = []
+    for index in np.flatnonzero(drawn):
+        sites = tuple(int(site) for site in np.flatnonzero(letters[index]))
+        color = _rgba(scale, values[index]) if known[index] else _UNKNOWN if unknown[index] else INPUT
+        value = float(values[index]) if known[index] else float("nan")
+        terms.append(_Term("".join("IXZY"[letters[index, site]] for site in sites), sites, value, color))
+    return terms, bool(np.any(known & drawn))
+
+
+def _rgba(scale: ScalarMappable, value: float) -> tuple[float, float, float, float]:
+    red, green, blue, alpha = scale.to_rgba(np.asarray([value]))[0]
+    return float(red), float(green), float(blue), float(alpha)
+
+
+def _depends_on_inputs(network: Network) -> bool:
+    return bool(np.any(network.inputs) or np.any(network.driver >= 0))
+
+
+def _roles(network: Network) -> tuple[set[int], set[int]]:
+    """The sites that inputs act on, and those that outputs read."""
+    touched = np.concatenate([network.inputs, network.trainable[network.driver >= 0]])
+    acted = network.strings.x | network.strings.z
+    found = [
+        set(np.flatnonzero(acted[np.any(rows != 0, axis=0)].any(axis=0)).tolist())
+        for rows in (touched, network.outputs)
+    ]
+    return found[0], found[1]
+
+
+def _places(network: Network) -> FloatArray:
+    """Where the sites are drawn, (n_sites, 2), in distances of nearest neighbours."""
+    angles = 2 * np.pi * np.arange(network.num_sites) / network.num_sites
+    places = np.stack([np.sin(angles), np.cos(angles)], axis=1) if network.positions is None else network.positions
+    if len(places) == 1:
+        return np.zeros((1, 2))
+    distances = np.linalg.norm(places[:, None] - places[None], axis=-1)[np.triu_indices(len(places), 1)]
+    # a pair that nearly coincides must not blow up all the rest
+    return places / (max(float(distances.min()), 0.03 * float(distances.max())) or 1.0)
+
+
+# --- the artists ------------------------------------------------------------------------------------------------
+
+
+def _lines(bonds: Sequence[_Term], places: FloatArray, unit: float) -> list[Patch]:
+    """One line for each string of two letters, the strings of a bond side by side."""
+    largest = max((abs(term.value) for term in bonds if np.isfinite(term.value)), default=0.0)
+    lanes: dict[tuple[int, ...], list[_Term]] = {}
+    for term in bonds:
+        lanes.setdefault(term.sites, []).append(term)
+    crowd = max(map(len, lanes.values()), default=1)
+    spacing = _LANES / max(crowd, 4)
+    broadest = min(5.0, 0.75 * spacing * unit * 72)
+    artists: list[Patch] = []
+    for sites, together in lanes.items():
+        start, end = places[list(sites)]
+        length = float(np.linalg.norm(end - start)) or 1.0
+        normal = np.asarray([start[1] - end[1], end[0] - start[0]]) / length
+        if (normal[1], normal[0]) < (0.0, 0.0):
+            normal = -normal  # upwards
+        bow = _bow(sites, places, normal, length)
+        for lane, term in enumerate(sorted(together, key=lambda term: _lane(term.word))):
+            shift = (lane - (len(together) - 1) / 2) * spacing * normal
+            middle = (start + end) / 2 + 2 * bow * normal
+            path = Path(np.stack([start, middle, end]) + shift, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+            share = abs(term.value) / largest if largest and np.isfinite(term.value) else 0.35
+            artists.append(
+                PathPatch(
+                    path,
+                    facecolor="none",
+                    edgecolor=term.color,
+                    linewidth=0.4 + (broadest - 0.4) * share,
+                    linestyle=_LINE_STYLES.get(term.word, _MIXED_STYLE),
+                    capstyle="butt",
+                    zorder=2 + share / 2,  # strong ones on top
+                    gid=f"bond {term.name}",
+                )
+            )
+    return artists
+
+
+def _lane(word: str) -> tuple[bool, str]:
+    return word not in _LINE_STYLES, word
+
+
+def _bow(sites: tuple[int, ...], places: FloatArray, normal: FloatArray, length: float) -> float:
+    """How far a line must bend along the normal so that it passes by every third site."""
+    others = np.delete(places, list(sites), axis=0) - places[sites[0]]
+    along = others @ np.asarray([normal[1], -normal[0]])
+    along = along * np.sign(float((places[sites[1]] - places[sites[0]]) @ np.asarray([normal[1], -normal[0]])))
+    across = others @ normal
+    share = along / length
+    hit = (share > 0) & (share < 1) & (np.abs(across) < _DISC)
+    if not np.any(hit):
+        return 0.0
+    nearest = int(np.argmin(np.where(hit, np.abs(across), np.inf)))
+    if abs(across[nearest]) < 0.05:
+        return 0.18 * length + 0.1
+    # a parabola of height h is at 4 h share (1 - share) beside the line
+    missing = (_RING + 0.03 - abs(across[nearest])) / (4 * share[nearest] * (1 - share[nearest]))
+    return float(-np.sign(across[nearest]) * missing)
+
+
+def _rings(fields: Sequence[_Term], places: FloatArray) -> list[Patch]:
+    """The strings of one letter, a sector of the ring for each letter that occurs."""
+    letters = sorted({term.word for term in fields})
+    angle = 360 / max(len(letters), 1)
+    artists: list[Patch] = []
+    for term in fields:
+        begin = 90 + angle * letters.index(term.word)
+        artists.append(
+            Wedge(
+                tuple(places[term.sites[0]]),
+                _RING,
+                begin,
+                begin + angle,
+                width=_RING - _DISC,
+                facecolor=term.color,
+                edgecolor="white",
+                linewidth=0.8,
+                zorder=4,
+                gid=f"field {term.name}",
+            )
+        )
+    return artists
+
+
+def _discs(network: Network, places: FloatArray) -> list[Patch]:
+    inputs, outputs = _roles(network)
+    artists: list[Patch] = []
+    for site, place in enumerate(places):
+        left = INPUT if site in inputs else OUTPUT if site in outputs else HIDDEN
+        right = OUTPUT if site in outputs else left
+        halves = ((left, 0, 360),) if left == right else ((left, 90, 270), (right, 270, 450))
+        for color, begin, end in halves:
+            name = f"site {site} {begin}"
+            artists.append(Wedge(tuple(place), _DISC, begin, end, facecolor=color, linewidth=0, zorder=5, gid=name))
+        artists.append(
+            Wedge(tuple(place), _DISC, 0, 360, facecolor="none", edgecolor="#333333", linewidth=0.8, zorder=5.5)
+        )
+    return artists
+
+
+def _patch(term: _Term, places: FloatArray) -> Patch:
+    """A faint patch over the sites of a longer string: their polygon, or an arch below sites on a line."""
+    corners = places[list(term.sites)]
+    centred = corners - corners.mean(axis=0)
+    _, spreads, axes = np.linalg.svd(centred, full_matrices=False)
+    if len(spreads) < 2 or spreads[1] < 0.05:
+        order = np.argsort(centred @ axes[0])
+        start, end = corners[order[0]], corners[order[-1]]
+        normal = np.asarray([-axes[0][1], axes[0][0]])
+        if (normal[1], normal[0]) > (0.0, 0.0):
+            normal = -normal  # downwards: bent lines go upwards
+        depth = (0.45 * float(np.linalg.norm(end - start)) + 0.2) * normal
+        codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4, Path.CLOSEPOLY]
+        path = Path(np.stack([start, start + depth, end + depth, end, start]), codes)
+    else:
+        order = np.argsort(np.arctan2(centred[:, 1], centred[:, 0]))
+        path = Path(np.concatenate([corners[order], corners[order[:1]]]), closed=True)
+    color = term.color
+    return PathPatch(
+        path, facecolor=color, edgecolor=color, alpha=0.22, linewidth=1.2, zorder=1, gid=f"patch {term.name}"
+    )
+
+
+# --- the words --------------------------------------------------------------------------------------------------
+
+
+def _title(network: Network) -> str:
+    counts = (
+        (network.num_sites, "site"),
+        (network.n_inputs, "input"),
+        (network.n_outputs, "output"),
+        (network.n_trainable, "trainable parameter"),
+    )
+    return ", ".join(f"{number} {word}{'s' * (number != 1)}" for number, word in counts if number)
+
+
+def _legend(network: Network, terms: Sequence[_Term]) -> list[Line2D | Patch]:
+    inputs, outputs = _roles(network)
+    hidden = set(range(network.num_sites)) - inputs - outputs
+    handles: list[Line2D | Patch] = [
+        _marker(label, face=color)
+        for sites, color, label in (
+            (inputs - outputs, INPUT, "input site"),
+            (hidden, HIDDEN, "hidden site"),
+            (outputs - inputs, OUTPUT, "output site"),
+        )
+        if sites
+    ]
+    if inputs & outputs:
+        handles.append(_marker("input and output site", face=INPUT, fillstyle="left", markerfacecoloralt=OUTPUT))
+    words = {term.word for term in terms}
+    for word, style in _LINE_STYLES.items():
+        if word in words:
+            handles.append(Line2D([], [], color=_UNKNOWN, linestyle=style, linewidth=2, label=f"{word} coupling"))
+    mixed = sorted(word for word in words if len(word) == 2 and word not in _LINE_STYLES)
+    if mixed:
+        named = ", ".join(mixed[:3]) + (", ..." if len(mixed) > 3 else "")
+        handles.append(Line2D([], [], color=_UNKNOWN, linestyle=_MIXED_STYLE, linewidth=2, label=f"{named} coupling"))
+    letters = sorted(word for word in words if len(word) == 1)
+    if letters:
+        sectors = ", ".join(letter + place for letter, place in zip(letters, _RING_PLACES[len(letters)], strict=True))
+        label = f"ring: field\n{sectors}"
+        handles.append(_marker(label, face="none", edge="#999999", markeredgewidth=3))
+    longer = sorted({word for word in words if len(word) > 2})
+    if longer:
+        named = ", ".join(longer[:3]) + (", ..." if len(longer) > 3 else "")
+        handles.append(Patch(facecolor="#999999", edgecolor="#999999", alpha=0.4, label=f"patch: {named}"))
+    for color, label in ((_UNKNOWN, "trainable,\nvalue not given"), (INPUT, "scaled by an input")):
+        if any(term.color == color for term in terms):
+            handles.append(Patch(facecolor=color, label=label))
+    return handles
+
+
+def _marker(label: str, *, face: str, edge: str = "#333333", **style: Any) -> Line2D:
+    places: list[float] = []
+    return Line2D(
+        places,
+        places,
+        marker="o",
+        linestyle="",
+        markersize=10,
+        markerfacecolor=face,
+        markeredgecolor=edge,
+        label=label,
+        **style,
+    )

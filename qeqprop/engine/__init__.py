@@ -1,0 +1,1 @@
+"""The numerical floor: Pauli sums on state vectors, eigenstates, response, measurement bases."""

@@ -1,0 +1,5 @@
+"""Functions that return a `Network`: one file, one kind of network."""
+
+from qeqprop import lazy_members
+
+__getattr__ = lazy_members(__name__)

@@ -1,0 +1,208 @@
+"""Equilibrium propagation itself: a network, a solver and a rule put together into a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from secrets import randbits
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qeqprop.checks import check_shape
+from qeqprop.interfaces import (
+    Certificate,
+    Equilibria,
+    Expectations,
+    FloatArray,
+    Gradient,
+    LearningRule,
+    Loss,
+    Network,
+    NumberArray,
+    PauliSums,
+    Penalty,
+    Settled,
+    Solution,
+    Solver,
+    Start,
+    Want,
+)
+from qeqprop.rules.linear_response import LinearResponse
+from qeqprop.solvers.exact import Exact
+
+
+@dataclass(frozen=True)
+class BoundSettle:
+    """`Settle` for one network, parameters, batch of inputs and solver; every call draws from streams of its own."""
+
+    network: Network
+    hamiltonians: PauliSums
+    driving: FloatArray
+    solver: Solver
+    key: tuple[int, ...]
+    calls: Iterator[int] = field(default_factory=count)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.network.n_outputs
+
+    @property
+    def batch(self) -> int:
+        return len(self.hamiltonians)
+
+    def __call__(
+        self, nudges: NumberArray, *, want: Want, precision: float | None = None, start: Start | None = None
+    ) -> Settled:
+        """See `interfaces.Settle`."""
+        check_shape("nudges", nudges, "(n_nudges, batch, n_outputs)", (None, self.batch, self.n_outputs))
+        n_nudges = len(nudges)
+        directions = nudges.reshape(n_nudges * self.batch, self.n_outputs) @ self.network.outputs
+        free = np.tile(self.hamiltonians.coefficients, (n_nudges, 1))
+        respond = Want.RESPONSE in want
+        strings = self.network.strings
+        rows = [self.network.outputs] if Want.OUTPUTS in want else []
+        if want & (Want.ENERGY_GRADIENT | Want.RESPONSE):
+            rows.append(self.network.trainable)
+        if start is not None and _length(start) != n_nudges * self.batch:
+            start = start.repeat(n_nudges)
+        problem = Equilibria(
+            hamiltonians=PauliSums(strings, free if respond else free + directions),
+            observables=PauliSums(strings, np.concatenate(rows)),
+            perturbation=PauliSums(strings, directions) if respond else None,
+            start=start,
+            key=(*self.key, next(self.calls)),
+        )
+        return self._settled(self.solver.solve(problem, precision=precision), n_nudges, want)
+
+    def _settled(self, solution: Solution, n_nudges: int, want: Want) -> Settled:
+        shape = (n_nudges, self.batch, -1)
+        split = self.n_outputs if Want.OUTPUTS in want else 0
+
+        def part(numbers: Expectations, begin: int, end: int | None, scale: FloatArray | float) -> Expectations:
+            values, errors = numbers.values[:, begin:end], numbers.std_errors[:, begin:end]
+            return Expectations(values.reshape(shape) * scale, errors.reshape(shape) * np.abs(scale))
+
+        measured = solution.expectations
+        return Settled(
+            outputs=part(measured, 0, split, 1.0) if Want.OUTPUTS in want else None,
+            energy_gradient=part(measured, split, None, self.driving) if Want.ENERGY_GRADIENT in want else None,
+            response=None if solution.response is None else part(solution.response, split, None, self.driving),
+            certificate=solution.certificate.map(lambda array: array.reshape(n_nudges, self.batch)),
+            start=solution.start,
+            shots=solution.shots,
+        )
+
+
+def bind(network: Network, theta: ArrayLike, x: ArrayLike, solver: Solver, key: tuple[int, ...]) -> BoundSettle:
+    """Binds everything a rule does not need to know; ``key`` names the random streams, (seed, step).
+
+    Raises:
+        ValueError: if theta or x have a wrong shape or are not finite.
+    """
+    x = network.check_x(x)
+    return BoundSettle(network, network.hamiltonians(theta, x), network.driving(x), solver, key)
+
+
+def gradient(
+    network: Network,
+    theta: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: Loss | Callable[[], Loss],
+    rule: LearningRule | None = None,
+    solver: Solver | None = None,
+    penalty: Penalty | None = None,
+    device: None = None,
+    seed: int | None = None,
+    step: int = 0,
+) -> Gradient:
+    """The gradient of a loss by equilibrium propagation, ``dL/dtheta_j = d<dH/dtheta_j>/dbeta``.
+
+    Args:
+        network: the network.
+        theta: (n_trainable,) parameters.
+        x: (batch, n_inputs) inputs; (batch, 0) for a network without inputs.
+        y: (batch, n_outputs) targets; (batch, 0) for a loss without targets.
+        loss: a loss, or the function that makes it.
+        rule: linear response by default.
+        solver: exact ground states by default.
+        penalty: a function of theta added to the loss.
+        device: circuits are not part of this version; must be None.
+        seed: of the random streams of a sampled solver; fresh ones by default.
+        step: second part of their key.
+
+    Raises:
+        ValueError: for wrong shapes, values that are not finite, or a device.
+        NotConverged: if a state misses its tolerance.
+
+    Source: Scellier & Bengio, Front. Comput. Neurosci. 11, 24 (2017); Massar & Mognetti, arXiv:2405.08467 (2024);
+    Scellier, arXiv:2406.00879 (2024); Wanjura & Marquardt, Nat. Commun. 16, 6595 (2025).
+    """
+    _refuse_device(device)
+    loss = loss if isinstance(loss, Loss) else loss()
+    settling = network.with_squares() if loss.squares else network
+    key = (randbits(64) if seed is None else seed, step)
+    settle = bind(settling, theta, x, Exact() if solver is None else solver, key)
+    targets = _targets(y, settle.batch, network.n_outputs)
+    result = (LinearResponse() if rule is None else rule).gradient(settle, targets, loss)
+    if penalty is None:
+        return result
+    theta = network.check_theta(theta)
+    return replace(
+        result, values=result.values + penalty.gradient(theta), loss=result.loss + float(penalty.value(theta))
+    )
+
+
+def measure_outputs(
+    network: Network,
+    theta: ArrayLike,
+    x: ArrayLike,
+    *,
+    solver: Solver | None = None,
+    precision: float | None = None,
+    seed: int | None = None,
+) -> tuple[Expectations, Certificate, int]:
+    """The free outputs (batch, n_outputs) with standard errors, certificate (batch,) and shots spent."""
+    settle = bind(network, theta, x, Exact() if solver is None else solver, (randbits(64) if seed is None else seed,))
+    free = settle(np.zeros((1, settle.batch, network.n_outputs)), want=Want.OUTPUTS, precision=precision)
+    assert free.outputs is not None  # it was wanted
+    outputs = Expectations(free.outputs.values[0], free.outputs.std_errors[0])
+    return outputs, free.certificate.map(lambda array: array[0]), free.shots
+
+
+def predict(
+    network: Network,
+    theta: ArrayLike,
+    x: ArrayLike,
+    *,
+    solver: Solver | None = None,
+    device: None = None,
+    seed: int | None = None,
+) -> FloatArray:
+    """The outputs ``y_k = <O_k>`` of the free state, (batch, n_outputs), for x (batch, n_inputs)."""
+    _refuse_device(device)
+    return np.real(measure_outputs(network, theta, x, solver=solver, seed=seed)[0].values)
+
+
+def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:
+    targets = np.asarray(y, dtype=np.float64)
+    if targets.ndim == 2 and targets.shape == (batch, 0):
+        return targets
+    check_shape("y", targets, "(batch, n_outputs), or (batch, 0) without targets,", (batch, n_outputs))
+    if not np.all(np.isfinite(targets)):
+        raise ValueError("Argument `y` must be finite, but holds nan or infinite values.")
+    return targets
+
+
+def _refuse_device(device: object) -> None:
+    if device is not None:
+        raise ValueError(
+            f"Argument `device` must be None, since no solver of this version runs circuits, but is {device!r}."
+        )
+
+
+def _length(start: Start) -> int:
+    return len(next(iter(start.arrays.values())))

@@ -1,0 +1,92 @@
+"""What a run folder tells, in numbers and pictures."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qeqprop.assembly import rebuild
+from qeqprop.interfaces import Dataset, Network
+from qeqprop.ledger import read_run, write_file
+
+
+def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The state of a run.
+
+    Returns:
+        ``name``; ``steps`` done and ``steps_wanted``; ``finished``; ``parts`` (family -> name); ``first_loss`` and
+        ``best_loss``; ``loss``, ``shots`` and all metrics of the last step; for a classification
+        ``logistic_regression``, the test accuracy of that model on the same features; ``versions`` at the beginning.
+
+    Raises:
+        LedgerError: if this is not a run folder.
+    """
+    folder = Path(folder)
+    with read_run(folder) as ledger:
+        resolved, versions, history = json.loads(ledger.resolved), ledger.versions, ledger.history()
+        source = Path(ledger.source)
+    steps, wanted = len(history["step"]), int(resolved["train"]["steps"])
+    result: dict[str, Any] = {
+        "name": folder.resolve().name,
+        "steps": steps,
+        "steps_wanted": wanted,
+        "finished": steps == wanted,
+        "parts": {name: table["use"] for name, table in resolved.items() if isinstance(table, dict) and "use" in table},
+    }
+    if steps:
+        result |= {"first_loss": history["loss"][0], "best_loss": float(np.nanmin([*history["loss"], math.inf]))}
+        result |= {name: _latest(column) for name, column in history.items() if name != "step"}
+    data: Dataset | None = rebuild("data", resolved, source.parent)
+    if data is not None and data.classes:
+        result["logistic_regression"] = logistic_accuracy(data)
+    return result | {"versions": versions}
+
+
+def logistic_accuracy(data: Dataset) -> float:
+    """The test accuracy of scikit-learn's logistic regression on the same features, which a network is held to."""
+    from sklearn.linear_model import LogisticRegression
+
+    train, test = (
+        [row.argmax() if len(row) > 1 else int(row[0] > 0) for row in y] for y in (data.train.y, data.test.y)
+    )
+    return float(LogisticRegression(max_iter=5000).fit(data.train.x, train).score(data.test.x, test))
+
+
+def pictures(folder: str | os.PathLike[str]) -> list[Path]:
+    """Draws ``loss.png`` and ``network.png`` into the run folder; the network only if its parts can still be imported.
+
+    Raises:
+        LedgerError: if this is not a run folder.
+    """
+    from qeqprop import plots
+
+    folder = Path(folder)
+    with read_run(folder) as ledger:
+        history, last = ledger.history(), ledger.last()
+        resolved, source = json.loads(ledger.resolved), Path(ledger.source)
+    if last is None:
+        return []
+    drawn = [_save(folder / "loss.png", lambda: plots.learning_curves(history))]
+    network: Network | None = rebuild("network", resolved, source.parent)
+    if network is not None and network.n_trainable == len(last.theta):
+        drawn.append(_save(folder / "network.png", lambda: plots.network(network, last.theta)))
+    return drawn
+
+
+def _latest(column: list[float]) -> float:
+    """The last number that was taken: a test is not taken at every step."""
+    return next((value for value in reversed(column) if not math.isnan(value)), math.nan)
+
+
+def _save(path: Path, draw: Callable[[], Any]) -> Path:
+    content = io.BytesIO()
+    draw().savefig(content, format="png", dpi=150, bbox_inches="tight")
+    write_file(path, content.getvalue())
+    return path

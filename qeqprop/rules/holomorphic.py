@@ -1,0 +1,86 @@
+"""Nudging around a circle in the complex plane: exponentially accurate at a finite nudge, on a simulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+from qeqprop.checks import check_fields
+from qeqprop.interfaces import FloatArray, Gradient, Loss, NotConverged, Settle, Settled, Want
+
+_RADIAL_STEPS = 8
+_ARC_STEPS = 64
+
+
+@dataclass(frozen=True)
+class Holomorphic:
+    """Cauchy's formula for the derivative: ``g_j = mean_k <A_j>(beta e^(i phi_k)) e^(-i phi_k) / beta``.
+
+    ``H + beta e^(i phi) N`` is not Hermitian; expectations are ``<L|A|R> / <L|R>`` with left and right eigenvectors.
+    The error falls as ``(beta / R)^points``, R the distance to the nearest exceptional point, where the level meets
+    another one. Every sample is nudged along its own error signal, so R shrinks as the signal grows.
+
+    The states are followed along rays from the free state, then along the circle from each ray to the next. If the two
+    ways disagree, an exceptional point lies inside and no number of points would help: the rule refuses.
+
+    Attributes:
+        beta: radius of the circle.
+        points: number of points on it.
+
+    Raises:
+        NotConverged: if the circle encloses an exceptional point.
+
+    Source: Laborieux & Zenke, NeurIPS 35 (2022), for the classical rule.
+    """
+
+    beta: Annotated[float, Gt(0)] = 0.2
+    points: Annotated[int, Ge(2)] = 8
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def gradient(self, settle: Settle, targets: FloatArray, loss: Loss) -> Gradient:
+        """The batch mean of the contour average."""
+        zeros = np.zeros((1, settle.batch, settle.n_outputs))
+        free = settle(zeros, want=Want.OUTPUTS)
+        assert free.outputs is not None  # it was wanted
+        predictions = free.outputs.values[0].real
+        error = loss.gradient(predictions, targets)
+        phases = np.exp(2j * np.pi * np.arange(self.points) / self.points)[:, None, None]
+        circle = free
+        for radius in self.beta * np.arange(1, _RADIAL_STEPS + 1) / _RADIAL_STEPS:
+            circle = settle(radius * phases * error, want=Want.ENERGY_GRADIENT, start=circle.start)
+        assert circle.energy_gradient is not None  # it was wanted
+        values = circle.energy_gradient.values
+        self._refuse_branch_points(settle, circle, phases * error)
+        return Gradient(
+            values=np.mean(np.real(values * phases.conj()), axis=(0, 1)) / self.beta,
+            std_errors=np.zeros(values.shape[-1]),
+            loss=float(loss.value(predictions, targets)),
+            predictions=predictions,
+            certificate=free.certificate.join([circle.certificate]),
+            shots=free.shots + circle.shots,
+        )
+
+    def _refuse_branch_points(self, settle: Settle, circle: Settled, directions: FloatArray) -> None:
+        """Walks the arc from every point to the next one and compares with the state found there along the ray."""
+        steps = ceil(_ARC_STEPS / self.points)
+        arc = circle
+        for step in range(1, steps + 1):
+            turn = np.exp(2j * np.pi * step / (steps * self.points))
+            arc = settle(self.beta * turn * directions, want=Want.ENERGY_GRADIENT, start=arc.start)
+        assert arc.energy_gradient is not None  # both were wanted
+        assert circle.energy_gradient is not None
+        along_rays = np.roll(circle.energy_gradient.values, -1, axis=0)
+        distance = np.max(np.abs(arc.energy_gradient.values - along_rays), axis=(0, 2))
+        outside = np.flatnonzero(distance > 1e-5 * (1.0 + np.max(np.abs(along_rays), axis=(0, 2))))
+        if len(outside):
+            raise NotConverged(
+                f"The circle of radius beta = {self.beta} encloses an exceptional point for sample"
+                f"{'s' * (len(outside) > 1)} {', '.join(map(str, outside[:5]))}: the level meets another one inside, "
+                "and the contour average is not the gradient. Use a smaller beta."
+            )

@@ -1,0 +1,5 @@
+"""Ways to reach equilibrium: one file, one solver."""
+
+from qeqprop import lazy_members
+
+__getattr__ = lazy_members(__name__)

@@ -1,0 +1,229 @@
+"""The acceptance experiments: numbers from papers, public data and closed forms."""
+
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from systems import H2_EIGENVALUES, hydrogen_molecule, ising_chain, ising_chain_energy, one_qubit
+
+import qeqprop
+from qeqprop import losses
+from qeqprop.datasets.field_probes import field_probes
+from qeqprop.interfaces import Equilibria, Network, NotConverged, PauliSums
+from qeqprop.networks.cluster_ising import cluster_ising
+from qeqprop.networks.rydberg_chain import rydberg_chain
+from qeqprop.operators import term
+from qeqprop.optimizers import normalized, sgd
+from qeqprop.rules.holomorphic import Holomorphic
+from qeqprop.rules.linear_response import LinearResponse
+from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
+from qeqprop.solvers.exact import Exact
+from qeqprop.solvers.sampled import Sampled
+
+DATA = Path(__file__).parent / "data"
+NO_INPUT, NO_TARGET = np.zeros((1, 0)), np.zeros((1, 0))
+
+
+# --- one qubit, every estimator (closed form) -------------------------------------------------------------------
+
+EXACT_SLOPE = np.array([0.45796865, -0.24424995])
+
+
+def output_gradient(rule, solver=None):
+    found = qeqprop.gradient(one_qubit(), [0.8, 1.5], NO_INPUT, NO_TARGET, loss=losses.output, rule=rule, solver=solver)
+    return found.values
+
+
+def largest_error(rule):
+    return float(np.max(np.abs(output_gradient(rule) - output_gradient(LinearResponse()))))
+
+
+def test_one_qubit_value_and_gradient():
+    np.testing.assert_allclose(qeqprop.predict(one_qubit(), [0.8, 1.5], NO_INPUT), [[0.8 / 1.7]], atol=1e-14)
+    np.testing.assert_allclose(output_gradient(LinearResponse()), EXACT_SLOPE, atol=5e-9)
+
+
+@pytest.mark.parametrize(
+    ("rule", "error"),
+    [
+        (OneSidedNudging(0.02), 3.81e-3),
+        (OneSidedNudging(0.1), 1.91e-2),
+        (OneSidedNudging(0.4), 7.43e-2),
+        (SymmetricNudging(0.02), 3.20e-5),
+        (SymmetricNudging(0.1), 7.99e-4),
+        (SymmetricNudging(0.4), 1.25e-2),
+        (Holomorphic(0.4, 4), 5.6e-4),
+        (Holomorphic(0.4, 6), 2.6e-5),
+        (Holomorphic(0.4, 8), 1.3e-6),
+        (Holomorphic(0.4, 16), 7e-12),
+    ],
+)
+def test_one_qubit_errors_of_the_rules(rule, error):
+    assert largest_error(rule) == pytest.approx(error, rel=0.04)
+
+
+@pytest.mark.parametrize("points", [4, 6, 16, 48])
+@pytest.mark.parametrize("beta", [1.72, 2.0, 5.0])
+def test_a_circle_around_the_exceptional_points_is_refused(beta, points):
+    with pytest.raises(NotConverged, match="encloses an exceptional point"):
+        output_gradient(Holomorphic(beta, points))
+
+
+def test_a_circle_just_inside_is_not():
+    assert largest_error(Holomorphic(1.6, 64)) < 1e-3
+
+
+# --- phase exploration, ten qubits (Wanjura & Marquardt) ---------------------------------------------------------
+
+
+def test_phase_exploration_reproduces_all_hundred_updates():
+    """One update: one-sided nudge of 0.1, loss -|<X_0 X_4>|, a step of length 0.1 along the unit gradient."""
+    path = np.loadtxt(DATA / "wanjura_theta_list_run_1.csv", delimiter=",")
+    network, step, values = cluster_ising(), normalized(learning_rate=0.1), []
+    for row, following in pairwise(path):
+        with warnings.catch_warnings():  # the first nudge is larger than the gap, as it was for the authors
+            warnings.simplefilter("error" if values else "ignore", qeqprop.PhysicsWarning)
+            found = qeqprop.gradient(
+                network, row, NO_INPUT, NO_TARGET, loss=losses.negative_magnitude, rule=OneSidedNudging(0.1)
+            )
+        moved, _ = step.update(found.values, step.init(row), row)
+        np.testing.assert_allclose(moved, following, atol=1e-8)
+        values.append(found.loss)
+    np.testing.assert_allclose(np.array(values)[[0, 8, 20, 49]], [-0.00871, -0.90580, -0.98474, -0.99742], atol=5e-6)
+    assert len(values) == 100
+
+
+def test_phase_exploration_starts_at_a_tiny_harmless_gap():
+    found = qeqprop.gradient(cluster_ising(), [-0.1, 0.4], NO_INPUT, NO_TARGET, loss=losses.negative_magnitude)
+    assert found.certificate.gap[0, 0] == pytest.approx(3.9e-5, rel=0.02)
+
+
+def test_the_slice_of_the_phase_diagram():
+    """500 random points of the published map of <X_0 X_4>."""
+    published = np.loadtxt(DATA / "wanjura_phase_diagram_slice.csv", delimiter=",")
+    network, random = cluster_ising(), np.random.default_rng(1)
+    for row, column in random.integers(100, size=(500, 2)):
+        theta = [-2.01 + 0.0401 * column, -2.01 + 0.0401 * row]
+        assert qeqprop.predict(network, theta, NO_INPUT)[0, 0] == pytest.approx(published[row, column], abs=1e-8)
+
+
+# --- shots against beta ------------------------------------------------------------------------------------------
+
+RYDBERG = [0.5, 1.5]
+
+
+def rydberg_gradient(rule, solver=None):
+    return qeqprop.gradient(
+        rydberg_chain(), RYDBERG, NO_INPUT, np.ones((1, 1)), loss=losses.mean_squared_error, rule=rule, solver=solver
+    )
+
+
+def test_rydberg_exact_numbers():
+    np.testing.assert_allclose(qeqprop.predict(rydberg_chain(), RYDBERG, NO_INPUT), [[0.671697]], atol=5e-7)
+    for rule, wanted in (
+        (LinearResponse(), (0.693343, 0.341460)),
+        (OneSidedNudging(0.1), (0.679024, 0.323368)),
+        (SymmetricNudging(0.1), (0.690894, 0.341087)),
+    ):
+        np.testing.assert_allclose(rydberg_gradient(rule).values, wanted, atol=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("rule", "deviation"),
+    [(OneSidedNudging(0.1), (0.4458, 0.2760)), (SymmetricNudging(0.1), (0.2203, 0.1406))],
+)
+def test_rydberg_shot_noise(rule, deviation):
+    """Spread over repetitions, and the standard error each of them reports of itself."""
+    repeats = [rydberg_gradient(rule, Sampled(shots=1000)) for _ in range(800)]
+    np.testing.assert_allclose(np.std([one.values for one in repeats], axis=0), deviation, rtol=0.1)
+    np.testing.assert_allclose(np.mean([one.std_errors for one in repeats], axis=0), deviation, rtol=0.05)
+    assert repeats[0].shots == 5 * 1000  # two states in two bases, and the output
+
+
+def test_rydberg_shot_noise_falls_as_the_root_of_the_shots():
+    shots = np.array([250, 1000, 4000])
+    spread = [
+        np.std([rydberg_gradient(SymmetricNudging(0.1), Sampled(shots=int(m))).values for _ in range(500)], axis=0)
+        for m in shots
+    ]
+    slopes = np.polyfit(np.log(shots), np.log(spread), 1)[0]
+    np.testing.assert_allclose(slopes, -0.5, atol=0.06)
+
+
+def test_rydberg_error_is_u_shaped_in_beta_and_best_at_one_half():
+    """Expected squared error of the one-sided quotient at 1000 shots: bias from exact states, variance from one run."""
+    exact = rydberg_gradient(LinearResponse()).values
+    betas = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    expected = []
+    for beta in betas:
+        bias = rydberg_gradient(OneSidedNudging(beta)).values - exact
+        spread = rydberg_gradient(OneSidedNudging(beta), Sampled(shots=1000)).std_errors
+        expected.append(float(np.sqrt(np.sum(bias**2) + np.sum(spread**2))))
+    best = int(np.argmin(expected))
+    assert betas[best] == 0.5
+    assert expected[0] > 10 * expected[best]
+    assert expected[-1] > expected[best]
+
+
+# --- beyond the ground state -------------------------------------------------------------------------------------
+
+
+def test_gibbs_and_excited_state_of_one_qubit():
+    gibbs = Exact(temperature=1.0)
+    np.testing.assert_allclose(qeqprop.predict(one_qubit(), [0.8, 1.5], NO_INPUT, solver=gibbs), 0.440193, atol=5e-7)
+    np.testing.assert_allclose(output_gradient(None, gibbs), (0.456072, -0.176566), atol=5e-7)
+    np.testing.assert_allclose(output_gradient(None, Exact(level=1)), (-0.457969, 0.244250), atol=5e-7)
+
+
+# --- Hamiltonian detection ---------------------------------------------------------------------------------------
+
+
+def field_network():
+    """``H = -A Z - (B + f) X`` with the probe field f as the input."""
+    return Network.of(
+        inputs=[term("X", (0,), 1, -1.0)],
+        trainable=[term("Z", (0,), 1, -1.0), term("X", (0,), 1, -1.0)],
+        outputs=[term("Z", (0,), 1)],
+    )
+
+
+@pytest.mark.parametrize(("probes", "distance", "tolerance"), [(9, 0.0, 1e-3), (1, 0.34, 0.01)])
+def test_hamiltonian_detection(probes, distance, tolerance):
+    samples = field_probes(probes=probes).train
+    *_, last = qeqprop.train(
+        field_network(),
+        samples,
+        loss=losses.mean_squared_error,
+        rule=SymmetricNudging(0.02),
+        optimizer=sgd(learning_rate=2.0),
+        steps=150,
+        theta=[0.5, 1.0],
+    )
+    assert np.linalg.norm(last.theta - [0.8, 1.5]) == pytest.approx(distance, abs=tolerance)
+
+
+# --- molecules and chains ----------------------------------------------------------------------------------------
+
+
+def energy(network, theta, solver):
+    sums = network.hamiltonians(theta, NO_INPUT)
+    return float(solver.solve(Equilibria(sums, PauliSums(network.strings, network.outputs))).energies[0])
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_hydrogen_molecule(level):
+    network = hydrogen_molecule()
+    assert energy(network, network.initial, Exact(level=level)) == pytest.approx(H2_EIGENVALUES[level], abs=5e-9)
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [4, 6, 8, 9, 10, 12, 14, pytest.param(16, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.slow)],
+)
+def test_transverse_field_ising_chain(sites):
+    solver = Exact()
+    assert energy(ising_chain(sites), [1.0, 0.7], solver) == pytest.approx(
+        ising_chain_energy(1.0, 0.7, sites), abs=1e-9
+    )
