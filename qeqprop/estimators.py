@@ -297,11 +297,10 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
 Estimator = QEPClassifier | QEPRegressor
 
 
-def _validated(estimator: Any, X: ArrayLike, y: ArrayLike | None = None, **options: Any) -> Any:
+def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     """Inputs, or inputs and one column of targets, as scikit-learn wants them checked."""
-    given: dict[str, Any] = {"X": X} if y is None else {"X": X, "y": y}
-    checked = validate_data(estimator, **given, **options, dtype=np.float64)
-    return checked if y is None else (checked[0], column_or_1d(checked[1], warn=True))
+    checked = validate_data(estimator, X, *y, **options, dtype=np.float64)
+    return (checked[0], column_or_1d(checked[1], warn=True)) if y else checked
 
 
 def _default_network(n_inputs: int, n_outputs: int) -> Network:

@@ -126,7 +126,7 @@ def test_what_cannot_be_stored_or_is_no_model_is_named(tmp_path):
 
 
 def test_pipelines_searches_clones_and_pickles():
-    X, y = blobs(2)
+    X, y = blobs(3)
     search = GridSearchCV(
         make_pipeline(StandardScaler(), QEPClassifier(random_state=0, initial_scale=2.0)),
         {"qepclassifier__steps": [1, 20]},
