@@ -56,6 +56,7 @@ _SHOW_HELP = """Show the numbers of a run folder and draw its pictures (loss.png
 \b
 Examples:
   qeqprop show runs/iris-3fa4c1d2
+  qeqprop show runs/iris-*                           several at once
   qeqprop show runs/iris-3fa4c1d2 --no-pictures      also fine while the run is going on
 """
 _INIT_HELP = """Write a commented example run file that runs as it is; an existing file is never overwritten.
@@ -148,23 +149,20 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
 
 @app.command(help=_SHOW_HELP, short_help="Show the numbers and pictures of a run.")
 def show(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One or more run folders.")],
     draw: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the pictures.")] = True,
 ) -> None:
     """Shows a run folder."""
     with _user_errors():
         from qeqprop import report
 
-        numbers = report.summary(folder)
-        parts, versions = numbers.pop("parts"), numbers.pop("versions")
-        done = "finished" if numbers.pop("finished") else "not finished: give the same `qeqprop run` command again"
-        numbers["steps"] = f"{numbers['steps']} of {numbers.pop('steps_wanted')}, {done}"
-        uses = {f"[{name}]": use for name, use in parts.items()}
-        begun = ", ".join(f"{name} {version}" for name, version in versions.items())
-        _print_table(numbers | uses | {"begun with": begun})
-        if draw:
-            for path in report.pictures(folder):
-                typer.echo(f"drawn: {path}")
+        for position, folder in enumerate(folders):
+            if position:
+                typer.echo()
+            _show_numbers(report.summary(folder))
+            if draw:
+                for path in report.pictures(folder):
+                    typer.echo(f"drawn: {path}")
 
 
 @app.command(help=_INIT_HELP, short_help="Write an example run file.")
@@ -197,6 +195,20 @@ def _again(file: Path, overrides: Sequence[str] | None, folder: Path) -> str:
     chosen = [word for override in overrides or [] for word in ("--set", override)]
     elsewhere = ["--folder", str(folder)] if folder != Path("runs") else []
     return shlex.join(["qeqprop", "run", str(file), *chosen, *elsewhere])
+
+
+def _show_numbers(numbers: dict[str, Any]) -> None:
+    parts, versions = numbers.pop("parts"), numbers.pop("versions")
+    done = "finished" if numbers.pop("finished") else "not finished: give the same `qeqprop run` command again"
+    numbers["steps"] = f"{numbers['steps']} of {numbers.pop('steps_wanted')}, {done}"
+    renamed = {
+        name.replace("validation", "test"): value for name, value in numbers.items() if name != "logistic_regression"
+    }
+    if "logistic_regression" in numbers:
+        renamed["logistic regression"] = f"{numbers['logistic_regression']:.6g} test accuracy, on the same features"
+    uses = {f"[{name}]": use for name, use in parts.items()}
+    begun = ", ".join(f"{name} {version}" for name, version in versions.items())
+    _print_table(renamed | uses | {"begun with": begun})
 
 
 def _print_table(rows: dict[str, Any]) -> None:
