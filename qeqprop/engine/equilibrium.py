@@ -178,7 +178,7 @@ def settle_biorthogonal(
     norm = np.einsum("bi,bi->b", bra.conj(), ket)[:, None]
     distance = np.abs(values - energy[:, None])
     distance[rows, best] = np.inf
-    applied = np.stack([table.apply(table.diagonals(row), psi) for row, psi in zip(hamiltonians, ket, strict=True)])
+    applied = table.apply(table.diagonals(hamiltonians), ket)
     residual = np.linalg.norm(applied - energy[:, None] * ket, axis=1)
     nearest, unknown = np.min(distance, axis=1), np.full(len(best), np.nan)
     nothing = np.zeros(len(best), dtype=np.bool_)
@@ -210,9 +210,9 @@ def _start(hamiltonians: FloatArray, spectrum: Spectrum, **arrays: NDArray[Any])
 
 def _residual(table: PauliTable, hamiltonians: FloatArray, spectrum: Spectrum, members: list[IntArray]) -> FloatArray:
     """The largest ``||H psi - E psi||`` over the member states, (batch,)."""
-    result = np.empty(len(members))
-    for sample, chosen in enumerate(members):
-        energies, vectors = spectrum.energies[sample, chosen], spectrum.vectors[sample, chosen]
-        applied = table.apply(table.diagonals(hamiltonians[sample]), vectors)
-        result[sample] = np.max(np.linalg.norm(applied - energies[:, None] * vectors, axis=1))
-    return result
+    states, weights = padded(spectrum, members)
+    energies = np.zeros(weights.shape)
+    for row, values, chosen in zip(energies, spectrum.energies, members, strict=True):
+        row[: len(chosen)] = values[chosen]
+    diagonals = [diagonal[:, None] for diagonal in table.diagonals(hamiltonians)]
+    return np.max(np.linalg.norm(table.apply(diagonals, states) - energies[:, :, None] * states, axis=2), axis=1)

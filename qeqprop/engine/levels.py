@@ -82,25 +82,34 @@ def padded(spectrum: Spectrum, members: list[IntArray]) -> tuple[NumberArray, Fl
     return states, weights
 
 
+def membership(spectrum: Spectrum, members: list[IntArray]) -> BoolArray:
+    """Which states are members, (batch, n_states)."""
+    result = np.zeros(spectrum.energies.shape, dtype=np.bool_)
+    for row, chosen in zip(result, members, strict=True):
+        row[chosen] = True
+    return result
+
+
 def gaps(
     spectrum: Spectrum, members: list[IntArray], tolerances: FloatArray
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     """Distances (batch,) to the next distinct level below and above, and the degeneracy of the level."""
-    below = np.full(len(members), np.inf)
-    above = np.full(len(members), np.inf)
-    degeneracy = np.empty(len(members), dtype=np.int64)
-    for sample, (energies, chosen) in enumerate(zip(spectrum.energies, members, strict=True)):
-        level = multiplet(energies, int(chosen[0]), tolerances[sample])
-        lower = np.setdiff1d(np.arange(level[0]), chosen)
-        upper = np.setdiff1d(np.arange(max(level[-1], chosen[-1]) + 1, len(energies)), chosen)
-        below[sample] = energies[chosen[0]] - energies[lower[-1]] if len(lower) else np.inf
-        above[sample] = energies[upper[0]] - energies[chosen[-1]] if len(upper) else np.inf
-        degeneracy[sample] = max(len(level), len(chosen))
-    return below, above, degeneracy
+    energies, member = spectrum.energies, membership(spectrum, members)
+    rows, positions = np.arange(len(energies)), np.arange(energies.shape[1])
+    first, last = member.argmax(axis=1), positions[-1] - member[:, ::-1].argmax(axis=1)
+    jumps = np.diff(energies, axis=1, prepend=energies[:, :1]) > tolerances[:, None]
+    level = np.cumsum(jumps, axis=1)  # number of the level each state belongs to
+    own = level == level[rows, first][:, None]
+    end = np.maximum(positions[-1] - own[:, ::-1].argmax(axis=1), last)
+    lower = (positions < own.argmax(axis=1)[:, None]) & ~member
+    upper = (positions > end[:, None]) & ~member
+    below = energies[rows, first] - np.max(np.where(lower, energies, -np.inf), axis=1)
+    above = np.min(np.where(upper, energies, np.inf), axis=1) - energies[rows, last]
+    return below, above, np.maximum(own.sum(axis=1), member.sum(axis=1))
 
 
 def couplings(table: PauliTable, spectrum: Spectrum, members: list[IntArray], operators: FloatArray) -> FloatArray:
-    """Largest ``|<m|operator|n>|`` between a member n and its nearest non-members m, (batch,).
+    """Largest ``|<m|operator|n>|`` between the first member n and its nearest non-members m, (batch,).
 
     Args:
         table: the strings.
@@ -108,17 +117,14 @@ def couplings(table: PauliTable, spectrum: Spectrum, members: list[IntArray], op
         members: indices of the member states of each sample.
         operators: (batch or 1, n_operators, n_strings) coefficients.
     """
-    result = np.zeros(len(members))
-    for sample, (energies, vectors, chosen) in enumerate(
-        zip(spectrum.energies, spectrum.vectors, members, strict=True)
-    ):
-        distance = np.abs(energies - energies[chosen[0]])
-        distance[chosen] = np.inf
-        nearest = np.argsort(distance, kind="stable")[: min(_NEIGHBOURS, len(energies) - len(chosen))]
-        elements = table.elements(vectors[nearest], vectors[chosen[0]])  # (n, n_strings)
-        rows = operators[sample % len(operators)]
-        result[sample] = np.max(np.abs(elements @ rows.T), initial=0.0)
-    return result
+    energies, member = spectrum.energies, membership(spectrum, members)
+    rows, first = np.arange(len(energies)), member.argmax(axis=1)
+    distance = np.where(member, np.inf, np.abs(energies - energies[rows, first][:, None]))
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :_NEIGHBOURS]
+    reachable = np.isfinite(np.take_along_axis(distance, nearest, axis=1))
+    elements = table.elements(spectrum.vectors[rows[:, None], nearest], spectrum.vectors[rows, first][:, None])
+    values = np.abs(elements @ np.swapaxes(operators, 1, 2))  # (batch, n_nearest, n_operators)
+    return np.max(np.where(reachable[:, :, None], values, 0.0), axis=(1, 2), initial=0.0)
 
 
 def splits(

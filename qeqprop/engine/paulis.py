@@ -7,9 +7,9 @@ Strings that share x differ only by signs: everything here works group by group.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, reduce
 
 import numpy as np
 from qiskit.quantum_info import PauliList
@@ -17,6 +17,8 @@ from qiskit.quantum_info import PauliList
 from qeqprop.interfaces import ComplexArray, IntArray, NumberArray
 
 _SIGN_TABLE_LIMIT = 1 << 24  # entries of a sign table that may be held at once (128 MiB)
+
+_KEPT_SIGNS = 1 << 20  # entries of the sign tables that are kept for the next call (8 MiB)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,22 +72,30 @@ class PauliTable:
         basis = np.arange(self.dim, dtype=np.int64)
         return 1.0 - 2.0 * (np.bitwise_count(self.z[indices, None] & basis) & 1)
 
-    def chunks(self, indices: IntArray) -> list[IntArray]:
-        """The indices cut so that each sign table stays small."""
+    @cached_property
+    def _kept_signs(self) -> list[NumberArray] | None:
+        """The sign tables of all groups, where they are small enough to keep."""
+        small = len(self.z) * self.dim <= _KEPT_SIGNS
+        return [self.signs(indices) for _, indices in self.groups] if small else None
+
+    def sign_chunks(self, group: int) -> Iterator[tuple[slice, IntArray, NumberArray]]:
+        """The strings of a group in pieces: their place in the group, their indices and signs (n, dim)."""
+        indices = self.groups[group][1]
+        if self._kept_signs is not None:
+            yield slice(None), indices, self._kept_signs[group]
+            return
         size = max(1, _SIGN_TABLE_LIMIT // self.dim)
-        return [indices[start : start + size] for start in range(0, len(indices), size)]
+        for start in range(0, len(indices), size):
+            piece = slice(start, start + size)
+            yield piece, indices[piece], self.signs(indices[piece])
 
     def diagonals(self, coefficients: NumberArray) -> list[NumberArray]:
         """For each group the d_x of ``H |b> = sum_x d_x[b] |b xor x>``, (..., dim), from coefficients."""
         result: list[NumberArray] = []
-        for _, indices in self.groups:
+        for group, (_, indices) in enumerate(self.groups):
             weighted = coefficients[..., indices] * self.group_phases(indices)
-            diagonal = np.zeros((*coefficients.shape[:-1], self.dim), dtype=weighted.dtype)
-            start = 0
-            for chunk in self.chunks(indices):
-                diagonal += weighted[..., start : start + len(chunk)] @ self.signs(chunk)
-                start += len(chunk)
-            result.append(diagonal)
+            pieces = (weighted[..., piece] @ signs for piece, _, signs in self.sign_chunks(group))
+            result.append(reduce(np.add, pieces))
         return result
 
     def matrices(self, coefficients: NumberArray) -> NumberArray:
@@ -122,10 +132,10 @@ class PauliTable:
     def _traces(self, pairs: Callable[[IntArray], NumberArray], shape: tuple[int, ...]) -> NumberArray:
         basis = np.arange(self.dim)
         values = np.zeros((*shape[:-1], len(self.z)), dtype=np.complex128)
-        for mask, indices in self.groups:
+        for group, (mask, _) in enumerate(self.groups):
             products = pairs(basis ^ mask)
-            for chunk in self.chunks(indices):
-                values[..., chunk] = (products @ self.signs(chunk).T) * self.phases[chunk]
+            for _, indices, signs in self.sign_chunks(group):
+                values[..., indices] = (products @ signs.T) * self.phases[indices]
         return values
 
 

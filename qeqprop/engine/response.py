@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from qeqprop.engine.eigen import Spectrum, applier
+from qeqprop.engine.levels import membership, padded
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.interfaces import FloatArray, IntArray, NotConverged, NumberArray
 
@@ -52,21 +53,29 @@ def eigenstate_response(
     Known eigenstates contribute by the sum over states; the rest of the space, if the spectrum is not complete, by
     conjugate gradients on ``(H - E) y = -Q N |n>``, where the operator is positive because all lower states are known.
     """
+    states, weights = padded(spectrum, members)
+    outside = ~membership(spectrum, members)
+    diagonals = table.diagonals(perturbations)
     result = np.zeros((len(members), len(table.z)))
-    for sample, chosen in enumerate(members):
-        energies, vectors = spectrum.energies[sample], spectrum.vectors[sample]
-        outside = np.setdiff1d(np.arange(len(energies)), chosen)
-        diagonals = table.diagonals(perturbations[sample])
-        for member in chosen:
-            state = vectors[member]
-            pushed = table.apply(diagonals, state)
-            amplitude = vectors[outside].conj() @ pushed
-            splitting = energies[outside] - energies[member]
-            safe = np.where(np.abs(splitting) > 1e-14, splitting, np.inf)
-            shifted = -(amplitude / safe) @ vectors[outside]
-            if not spectrum.complete:
-                shifted = shifted + _complement(table, hamiltonians[sample], energies[member], vectors, pushed)
-            result[sample] += 2.0 * np.real(table.elements(state, shifted)) / len(chosen)
+    for place in range(states.shape[1]):  # the g-th member of every sample; padding has the weight zero
+        state = states[:, place]
+        energy = np.array(
+            [row[chosen[min(place, len(chosen) - 1)]] for row, chosen in zip(spectrum.energies, members, strict=True)]
+        )
+        pushed = table.apply(diagonals, state)  # N |n>
+        amplitude = np.einsum("bki,bi->bk", spectrum.vectors.conj(), pushed)
+        splitting = spectrum.energies - energy[:, None]
+        known = outside & (np.abs(splitting) > 1e-14)
+        shifted = -np.einsum(
+            "bk,bki->bi", np.where(known, amplitude / np.where(known, splitting, 1.0), 0.0), spectrum.vectors
+        )
+        if not spectrum.complete:
+            rest = [
+                _complement(table, row, value, vectors, push)
+                for row, value, vectors, push in zip(hamiltonians, energy, spectrum.vectors, pushed, strict=True)
+            ]
+            shifted = shifted + np.stack(rest)
+        result += 2.0 * weights[:, place, None] * np.real(table.elements(state, shifted))
     return result
 
 
