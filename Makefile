@@ -21,7 +21,8 @@ demo: .venv      ## train a network on iris by equilibrium propagation, draw the
 	$(BIN)/qeqprop run experiments/iris.toml --folder demo
 	$(BIN)/qeqprop show demo/iris-*
 
-test: .venv      ## the test suite, a few minutes on two cores
+test: .venv      ## the test suite and the notebooks, a few minutes on two cores
+	$(BIN)/pytest --nbmake --nbmake-timeout=600 notebooks
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope
 
 check: .venv     ## lint, format, types, floors, spelling
@@ -35,7 +36,7 @@ slow: .venv      ## the tests that take longer
 	$(BIN)/pytest -n $(WORKERS) -m slow
 
 notebooks: .venv ## run every notebook
-	$(BIN)/pytest --nbmake --nbmake-timeout=600 -m "" notebooks
+	$(BIN)/pytest --nbmake --nbmake-timeout=600 notebooks
 
 golden: .venv    ## rewrite the golden texts, to be read as a diff
 	$(BIN)/python tests/golden.py
