@@ -1,7 +1,8 @@
 """The composition root: the text of a run file becomes objects, or a list of everything that is wrong with it.
 
 Parts are named, their arguments validated, and what each part allows but the parts together do not is found before
-anything runs: data that does not fit the network, a batch larger than the data, a loss that does not take the outputs.
+anything runs: data that does not fit the network, a batch larger than the data, a loss that does not take the outputs,
+a rule that asks for what the solver cannot give.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import numpy as np
 from annotated_types import Ge
 
 from qeqprop.interfaces import Dataset, LearningRule, Loss, Network, Optimizer, Penalty, Solver
+from qeqprop.measurement_count import is_measurable
 from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
 from qeqprop.runfile import Problem, RunFile
+from qeqprop.solvers.sampled import Sampled
 
 SCHEMA = 1
 _PARTS: Mapping[str, tuple[type, str | None]] = {
@@ -88,6 +91,11 @@ def assemble(file: RunFile) -> Setup:
     built: dict[str, Any] = {name: build(part, problems) for name, part in parts.items()}
     if plan is not None:
         problems += _misfits(built.get("network"), built.get("data"), built.get("loss"), plan)
+    if not problems and plan is not None and isinstance(built["solver"], Sampled):
+        targets = built["data"].train.y[: plan.batch]
+        if not is_measurable(built["network"], built["rule"], built["loss"], targets):
+            wanted = "asks for a response or for complex nudges, which Sampled cannot measure"
+            problems.append(Problem(("rule",), f'{wanted}: use "nudging:SymmetricNudging"'))
     if problems or plan is None:
         raise file.error(problems)
     resolved: dict[str, Any] = {"schema": SCHEMA, "seed": seed}

@@ -24,11 +24,11 @@ from qeqprop.interfaces import (
 
 @dataclass(frozen=True)
 class RecordingSettle:
-    """A `Settle` that answers zeros at once and remembers what it was asked."""
+    """A `Settle` that answers zeros at once and remembers what it was asked, and whether one can measure it."""
 
     network: Network
     batch: int
-    asked: list[tuple[int, Want]] = field(default_factory=list[tuple[int, Want]])
+    asked: list[tuple[int, Want, bool]] = field(default_factory=list[tuple[int, Want, bool]])
 
     @property
     def n_outputs(self) -> int:
@@ -39,7 +39,7 @@ class RecordingSettle:
     ) -> Settled:
         """See `interfaces.Settle`."""
         n_nudges = len(nudges)
-        self.asked.append((n_nudges, want))
+        self.asked.append((n_nudges, want, Want.RESPONSE not in want and not np.iscomplexobj(nudges)))
 
         def zeros(flag: Want, length: int) -> Expectations | None:
             return Expectations.exact(np.zeros((n_nudges, self.batch, length))) if flag in want else None
@@ -81,14 +81,27 @@ def settings_per_gradient(network: Network, rule: LearningRule, loss: Loss, targ
         answer zero.
     """
     settling = network.with_squares() if loss.squares else network
+    asked = _asked(settling, rule, loss, targets)
+    if asked is None or not all(measurable for _, _, measurable in asked):
+        return None
+    return sum(n_nudges * _bases(settling, want) for n_nudges, want, _ in asked)
+
+
+def is_measurable(network: Network, rule: LearningRule, loss: Loss, targets: FloatArray) -> bool:
+    """Whether all that a rule asks for can be measured: no response, no complex nudge."""
+    asked = _asked(network.with_squares() if loss.squares else network, rule, loss, targets)
+    return asked is None or all(measurable for _, _, measurable in asked)
+
+
+def _asked(
+    settling: Network, rule: LearningRule, loss: Loss, targets: FloatArray
+) -> list[tuple[int, Want, bool]] | None:
     settle = RecordingSettle(settling, len(targets))
     try:
         rule.gradient(settle, targets, loss)
     except Exception:  # zeros need not be an answer to every rule; then nothing is known beforehand
         return None
-    if any(Want.RESPONSE in want for _, want in settle.asked):
-        return None
-    return sum(n_nudges * _bases(settling, want) for n_nudges, want in settle.asked)
+    return settle.asked
 
 
 def _bases(network: Network, want: Want) -> int:
