@@ -95,7 +95,7 @@ def assemble(file: RunFile) -> Setup:
         targets = built["data"].train.y[: plan.batch]
         if not is_measurable(built["network"], built["rule"], built["loss"], targets):
             wanted = "asks for a response or for complex nudges, which Sampled cannot measure"
-            problems.append(Problem(("rule",), f'{wanted}: use "nudging:SymmetricNudging"'))
+            problems.append(Problem(("rule",), f'{wanted}: use a nudging rule, such as "nudging:SymmetricNudging"'))
     if problems or plan is None:
         raise file.error(problems)
     resolved: dict[str, Any] = {"schema": SCHEMA, "seed": seed}
