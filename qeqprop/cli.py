@@ -107,6 +107,7 @@ def run(
 
         from qeqprop.experiment import Experiment
         from qeqprop.progress import describe_result, watch
+        from qeqprop.report import logistic_accuracy
 
         experiment = Experiment.load(file, overrides or [])
         console = Console(stderr=True, quiet=quiet)
@@ -120,7 +121,7 @@ def run(
             )
             raise typer.Exit(130) from None
         if not quiet:
-            typer.echo(describe_result(result, steps))
+            typer.echo(describe_result(result, steps, logistic_accuracy(experiment.setup.data)))
 
 
 @app.command(help=_CHECK_HELP, short_help="Say what a run file would do; run nothing.")

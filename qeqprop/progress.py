@@ -87,10 +87,10 @@ def _lines(steps: int, console: Console) -> Generator[Callable[[TrainingState], 
     yield callback
 
 
-def describe_result(result: Run, steps: int) -> str:
-    """What came out, where it is, and what to do next."""
+def describe_result(result: Run, steps: int, logistic: float | None = None) -> str:
+    """What came out, what logistic regression makes of the same features, where it is, and what to do next."""
     numbers = "  ".join(
-        f"{name.replace('_', ' ')} {value:.4g}"
+        f"{name.replace('_', ' ').replace('validation', 'test')} {value:.4g}"
         for name, value in {"loss": result.loss, **result.metrics}.items()
         if name in ("loss", "accuracy", "validation_loss", "validation_accuracy")
     )
@@ -98,4 +98,7 @@ def describe_result(result: Run, steps: int) -> str:
     begun = {0: "", steps: " (it was finished already)"}.get(
         result.resumed_from, f" (gone on from step {result.resumed_from})"
     )
-    return f"Done, {steps} steps{begun}: {numbers}{shots}\nResults: {result.folder}\nNext: qeqprop show {result.folder}"
+    lines = [f"Done, {steps} steps{begun}: {numbers}{shots}"]
+    if logistic is not None:
+        lines.append(f"logistic regression on the same features: {logistic:.4g}")
+    return "\n".join([*lines, f"Results: {result.folder}", f"Next: qeqprop show {result.folder}"])

@@ -23,7 +23,7 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Returns:
         ``name``; ``steps`` done and ``steps_wanted``; ``finished``; ``parts`` (family -> name); ``first_loss`` and
         ``best_loss``; ``loss``, ``shots`` and all metrics of the last step; for a classification
-        ``logistic_regression``, the test accuracy of that model on the same features; ``versions`` at the beginning.
+        ``logistic_regression``, see `logistic_accuracy`; ``versions`` at the beginning.
 
     Raises:
         LedgerError: if this is not a run folder.
@@ -44,18 +44,28 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
         result |= {"first_loss": history["loss"][0], "best_loss": float(np.nanmin([*history["loss"], math.inf]))}
         result |= {name: _latest(column) for name, column in history.items() if name != "step"}
     data: Dataset | None = rebuild("data", resolved, source.parent)
-    if data is not None and data.classes:
-        result["logistic_regression"] = logistic_accuracy(data)
+    logistic = None if data is None else logistic_accuracy(data)
+    if logistic is not None:
+        result["logistic_regression"] = logistic
     return result | {"versions": versions}
 
 
-def logistic_accuracy(data: Dataset) -> float:
-    """The test accuracy of scikit-learn's logistic regression on the same features, which a network is held to."""
+def logistic_accuracy(data: Dataset) -> float | None:
+    """The test accuracy of scikit-learn's logistic regression on the same features, which a network is held to.
+
+    Returns:
+        None where there is nothing to compare: the task is not a classification, or has no test samples, no features,
+        no labels, or one class only to learn from.
+    """
+    if not data.classes or not len(data.test.x) or not data.train.x.shape[1] or not data.train.y.shape[1]:
+        return None
+    train, test = (
+        [int(row.argmax()) if len(row) > 1 else int(row[0] > 0) for row in y] for y in (data.train.y, data.test.y)
+    )
+    if len(set(train)) < 2:
+        return None
     from sklearn.linear_model import LogisticRegression
 
-    train, test = (
-        [row.argmax() if len(row) > 1 else int(row[0] > 0) for row in y] for y in (data.train.y, data.test.y)
-    )
     return float(LogisticRegression(max_iter=5000).fit(data.train.x, train).score(data.test.x, test))
 
 

@@ -210,6 +210,16 @@ def test_run_again_is_the_same_run(here):
     assert len(list(Path("elsewhere").iterdir())) == 1
 
 
+def test_a_classification_is_compared_with_logistic_regression(here):
+    result = qeqprop("run", "good.toml")
+    assert result.exit_code == 0, result.output
+    assert "logistic regression on the same features: 0.5\n" in result.stdout  # no line tells XOR's classes apart
+    (folder,) = Path("runs").iterdir()
+    shown = qeqprop("show", folder, "--no-pictures").stdout.splitlines()
+    assert any(line.split()[:3] == ["logistic", "regression", "0.5"] for line in shown)
+    assert qeqprop("run", "good.toml", "--quiet").output == ""
+
+
 def test_show(here):
     qeqprop("run", "good.toml", "--quiet")
     (folder,) = Path("runs").iterdir()

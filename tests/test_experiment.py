@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qeqprop.datasets.tables import iris
 from qeqprop.experiment import Experiment
+from qeqprop.interfaces import Samples
 from qeqprop.ledger import read_run
-from qeqprop.report import summary
+from qeqprop.report import logistic_accuracy, summary
 from qeqprop.runfile import RunFileError, read, short_hash
 from qeqprop.toml_text import find_lines, to_toml
 
@@ -450,3 +452,25 @@ def test_a_rule_that_shots_cannot_answer_is_refused_before_the_run(tmp_path, rul
         Experiment.load(path)
     path.write_text(text.replace(rule, "") + '[rule]\nuse = "nudging:OneSidedNudging"\n')
     assert Experiment.load(path).check().settings == 1 + 2 * 1
+
+
+@pytest.mark.parametrize("classes", [None, (0, 1)])
+def test_logistic_regression_reads_one_column_and_one_column_per_class(classes):
+    data = iris(classes=classes)
+    assert data.train.y.shape[1] == (3 if classes is None else 1)
+    accuracy = logistic_accuracy(data)
+    assert accuracy is not None
+    assert accuracy > 0.95
+
+
+def test_logistic_regression_is_left_out_where_there_is_nothing_to_compare():
+    data = iris()
+    (x, y), nothing = data.train, Samples(data.test.x[:0], data.test.y[:0])
+    for other in (
+        data._replace(classes=()),
+        data._replace(test=nothing),
+        data._replace(train=Samples(x[:, :0], y), test=Samples(data.test.x[:, :0], data.test.y)),
+        data._replace(train=Samples(x, y[:, :0])),
+        data._replace(train=Samples(x, np.repeat(y[:1], len(y), axis=0))),
+    ):
+        assert logistic_accuracy(other) is None
