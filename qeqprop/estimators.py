@@ -1,22 +1,30 @@
-"""Networks of spins as scikit-learn estimators."""
+"""Networks of spins as scikit-learn estimators, and their models as files without pickle.
+
+A saved model is one ``.npz`` archive: arrays, and JSON text for the rest. Parts are stored by import name. `load`
+calls only what belongs to the losses, networks, optimisers, rules and solvers of this package, or to modules the caller
+trusts, so that reading a model from somebody else runs none of their code.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import sklearn
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from qeqprop import losses
+from qeqprop import __version__, losses
 from qeqprop.interfaces import FloatArray, LearningRule, Loss, Network, Optimizer, Penalty, Samples, Solver
-from qeqprop.model_file import describe_table, network_arrays, network_from, read_model, restore, write_model
+from qeqprop.model_file import describe, network_arrays, network_from, read_model, restore, write_model
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.optimizers import adam
 from qeqprop.propagation import gradient, predict
@@ -25,7 +33,8 @@ from qeqprop.training import TrainingState, initial_theta, train
 NetworkMaker = Callable[[int, int], Network]
 
 _REACH = 0.8  # a regressor's targets are scaled to this part of the outputs' range
-_SAVED = ("theta_", "offset_", "scale_", "target_offset_", "target_scale_")
+_SAVED = ("theta_", "mean_", "scale_", "target_offset_", "target_scale_")
+_FAMILIES = tuple(f"qeqprop.{family}" for family in ("losses", "networks", "optimizers", "rules", "solvers"))
 
 
 @dataclass(frozen=True)
@@ -40,37 +49,62 @@ class _Parts:
 
 
 class QEPClassifier(ClassifierMixin, BaseEstimator):
-    """A network of spins that learns classes by equilibrium propagation.
+    r"""A network of spins that learns classes by equilibrium propagation.
 
-    Every class is answered for by ``<Z>`` of a spin of its own (two classes share one); the largest output decides.
-    Features are standardised and act on every spin through learnt weights.
+    Every class is answered for by ``<Z>`` of a spin of its own, and two classes share one. Features are standardised
+    and act on every spin through learnt weights. The score of class ``c`` is ``-L(y, c)``, minus the loss that the
+    outputs ``y`` would have if the sample belonged to it; the best score decides, and probabilities are
+    ``p_c ~ exp(-L(y, c))``. For the default loss that is the softmax of four times the outputs, or the logistic
+    function of four times the only one.
 
     Example:
         >>> from sklearn.datasets import load_iris
+        >>> from sklearn.model_selection import train_test_split
         >>> from qeqprop import QEPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> QEPClassifier(steps=60, random_state=0).fit(X, y).score(X, y) > 0.9
+        >>> X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+        >>> classifier = QEPClassifier(random_state=0).fit(X, y)
+        >>> classifier.score(X_test, y_test) > 0.9
         True
+        >>> classifier.predict_proba(X_test).shape
+        (45, 3)
+
+        A rule, a solver and an optimiser of choice; makers, unlike what they make, can be saved and pickled::
+
+            QEPClassifier(
+                rule=SymmetricNudging(0.1),
+                solver=Sampled(Exact(), shots=1000),
+                optimizer=functools.partial(momentum, learning_rate=0.02),
+            )
 
     Args:
-        network: a network, or a function ``(n_inputs, n_outputs) -> Network``; by default a small
-            transverse-field Ising network with learnt input weights.
-        loss: a loss or its maker; by default the cross-entropy of `losses.cross_entropy()`.
+        network: a network, or a function ``(n_inputs, n_outputs) -> Network``; by default `transverse_ising` with
+            learnt input weights, one site for each output and at least four.
+        loss: a loss or its maker, for targets -1 and +1; by default `losses.cross_entropy`.
         rule: linear response by default.
         solver: exact ground states by default.
-        optimizer: an optimiser or its maker (`functools.partial` sets its options); Adam with rate 0.05 by default.
+        optimizer: an optimiser or its maker (`functools.partial` sets its options); Adam with rate 0.1 by default.
         steps: steps of `fit`.
         batch: samples of a step; None for all.
-        initial_scale: deviation of the random initial parameters.
+        initial_scale: deviation of the random initial parameters; small ones start near a linear model.
         penalty: a penalty or its maker.
         warm_start: `fit` goes on from the last parameters and the optimiser's memory.
-        random_state: of initial parameters, minibatches and measurements.
+        random_state: of initial parameters, minibatches and measurements: an integer, a `RandomState`, or None.
         scale_inputs: standardise the features with the statistics of the first data seen.
 
     Attributes:
         classes_: (n_classes,) labels.
-        network_, theta_: the trained network.
-        optimizer_state_, n_iter_, history_: the optimiser's memory, steps done, loss and accuracy of each.
+        n_features_in_: number of features.
+        network_, theta_: the trained network and its parameters (n_trainable,).
+        mean_, scale_: (n_features,) the network sees ``(X - mean_) / scale_``.
+        optimizer_state_: the optimiser's memory.
+        n_iter_: steps done.
+        history_: lists ``"step"`` and ``"loss"``, the loss of each step's batch before the step.
+        seed_: what ``random_state`` drew; all random numbers follow from it.
+
+    Raises:
+        ValueError: for data that scikit-learn refuses, a network that does not fit the data, labels of no known class.
+        NotConverged: if a state misses its solver's tolerance.
     """
 
     classes_: NDArray[Any]
@@ -80,7 +114,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
     n_iter_: int
     history_: dict[str, list[float]]
     seed_: int
-    offset_: FloatArray
+    mean_: FloatArray
     scale_: FloatArray
 
     def __init__(
@@ -91,9 +125,9 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         rule: LearningRule | None = None,
         solver: Solver | None = None,
         optimizer: Optimizer | Callable[[], Optimizer] | None = None,
-        steps: int = 60,
+        steps: int = 100,
         batch: int | None = 32,
-        initial_scale: float = 0.3,
+        initial_scale: float = 0.1,
         penalty: Penalty | Callable[[], Penalty] | None = None,
         warm_start: bool = False,
         random_state: Any = None,
@@ -114,64 +148,79 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Trains on X (n_samples, n_features) and labels y (n_samples,)."""
-        x, labels = _validated(self, X, y)
         again = self.warm_start and hasattr(self, "theta_")
+        x, labels = _validated(self, X, y, reset=not again)
         self._prepare(x, labels, self.classes_ if again else None, fresh=not again)
-        _fit(self, x, self._targets(labels), _parts(self, losses.cross_entropy()))
+        _fit(self, x, self._targets(labels), _parts(self))
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
-        """One step of the optimiser on this batch; the first call needs all ``classes``, or data that holds them."""
+        """One step of the optimiser on this batch, with the memory of the steps before.
+
+        The first call sets the scales of the features and needs all ``classes``, or data that holds them.
+        """
         first = not hasattr(self, "theta_")
         x, labels = _validated(self, X, y, reset=first)
+        if not (first or classes is None or np.array_equal(np.unique(np.asarray(classes)), self.classes_)):
+            raise ValueError(f"Argument `classes` must be those of the first call, {self.classes_}, but is {classes}.")
         self._prepare(x, labels, classes if first else self.classes_, fresh=first)
-        _step(self, x, self._targets(labels), _parts(self, losses.cross_entropy()))
+        _step(self, x, self._targets(labels), _parts(self))
         return self
 
     def decision_function(self, X: ArrayLike) -> FloatArray:
-        """The outputs, (n_samples,) for two classes (positive for ``classes_[1]``), else (n_samples, n_classes)."""
-        outputs = self._outputs(X)
-        return outputs[:, 0] if len(self.classes_) == 2 else outputs
+        """Scores (n_samples, n_classes), minus the loss of each class.
+
+        For two classes their difference (n_samples,), positive for ``classes_[1]``: its log-odds.
+        """
+        check_is_fitted(self)
+        outputs = _outputs(self, _validated(self, X, reset=False))
+        loss = _parts(self).loss
+        if loss.squares:  # the squares add the same to the loss of every class
+            outputs = np.concatenate([outputs, np.zeros_like(outputs)], axis=1)
+        answers = self._targets(self.classes_)[:, None]
+        scores = np.array([[-loss.value(row, answer) for answer in answers] for row in outputs[:, None]])
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: ArrayLike) -> FloatArray:
-        """Probabilities (n_samples, n_classes).
-
-        The softmax (for two classes the logistic function) of four times the outputs, as in the default loss.
-        """
-        outputs = self._outputs(X)
-        if len(self.classes_) == 2:
-            second = 1.0 / (1.0 + np.exp(-4.0 * outputs[:, 0]))
-            return np.stack([1.0 - second, second], axis=1)
-        held = np.exp(4.0 * (outputs - outputs.max(axis=1, keepdims=True)))
-        return held / held.sum(axis=1, keepdims=True)
+        """Probabilities (n_samples, n_classes), proportional to ``exp(-L(y, c))``."""
+        scores = self.decision_function(X)
+        return softmax(scores, axis=1) if scores.ndim == 2 else np.stack([expit(-scores), expit(scores)], axis=1)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Labels (n_samples,)."""
-        outputs = self._outputs(X)
-        winners = (outputs[:, 0] > 0).astype(int) if len(self.classes_) == 2 else outputs.argmax(axis=1)
-        return self.classes_[winners]
+        scores = self.decision_function(X)
+        return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.int64)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the fitted estimator to one ``.npz`` file, without pickle, the optimiser's memory included.
 
-        Raises:
-            ValueError: if a part has no import name to be stored by.
+        The file appears whole or not at all. A dataclass (a rule, a solver) is stored by import name with its fields, a
+        function by import name, a `functools.partial` of one with its keywords. Anything else, such as a finished
+        `Loss`, leaves only a note, and `load` asks for it. In place of a network's maker without an import name, or of
+        a `RandomState`, the fitted network and `seed_` are stored.
         """
         check_is_fitted(self)
         labels = self.classes_
-        if labels.dtype == object:
-            labels = labels.astype(str)
-        _save(self, path, {"classes_": labels})
+        if labels.dtype == object:  # an array of objects would need pickle
+            _save(self, path, {"classes": describe("classes_", labels.tolist())}, {})
+        else:
+            _save(self, path, {}, {"classes_": labels})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, trusted: Sequence[str] = (), **parts: Any) -> Self:
         """Reads a saved estimator: it predicts, and goes on with `partial_fit`, to the same bits.
 
+        Args:
+            path: the file.
+            trusted: modules besides those of this package whose functions and classes the file may name.
+            **parts: parameters that replace the stored ones, and those that could not be stored.
+
         Raises:
-            ValueError: if the file is no saved `QEPClassifier`.
+            ValueError: if the file is no saved `QEPClassifier`, or a part must be passed again.
         """
-        estimator, arrays = _load(cls, path)
-        estimator.classes_ = arrays["classes_"]
+        estimator, facts, arrays = _load(cls, path, trusted, parts)
+        names = facts.get("classes")
+        estimator.classes_ = arrays["classes_"] if names is None else np.array(names, dtype=object)
         return estimator
 
     def _prepare(self, X: FloatArray, y: NDArray[Any], classes: ArrayLike | None, *, fresh: bool) -> None:
@@ -191,15 +240,12 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         marked = y[:, None] == (self.classes_[1:] if len(self.classes_) == 2 else self.classes_)
         return np.where(marked, 1.0, -1.0)
 
-    def _outputs(self, X: ArrayLike) -> FloatArray:
-        check_is_fitted(self)
-        return _outputs(self, _validated(self, X, reset=False))
-
 
 class QEPRegressor(RegressorMixin, BaseEstimator):
     """A network of spins that learns a number by equilibrium propagation.
 
-    The output is ``<Z>`` of one spin; targets are scaled to 0.8 of its range and predictions are scaled back.
+    The output is ``<Z>`` of one spin. The targets of the first data seen are mapped to the inner four fifths of the
+    range that the output can reach, and predictions are mapped back.
 
     Example:
         >>> import numpy as np
@@ -208,8 +254,9 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
         >>> QEPRegressor(random_state=0).fit(X, X[:, 0] ** 3).score(X, X[:, 0] ** 3) > 0.9
         True
 
-    Args and attributes as for `QEPClassifier`; the default loss is the mean squared error. ``target_offset_`` and
-    ``target_scale_`` map the output to the target.
+    Args and attributes as for `QEPClassifier`, but for its classes. By default the loss is
+    `losses.mean_squared_error`, and Adam's rate 0.05.
+    A prediction is ``target_scale_ y + target_offset_``, where ``y`` is the output.
     """
 
     target_offset_: FloatArray
@@ -220,7 +267,7 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
     n_iter_: int
     history_: dict[str, list[float]]
     seed_: int
-    offset_: FloatArray
+    mean_: FloatArray
     scale_: FloatArray
 
     def __init__(
@@ -254,19 +301,20 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Trains on X (n_samples, n_features) and targets y (n_samples,)."""
-        x, targets = _validated(self, X, y, y_numeric=True)
-        if not (self.warm_start and hasattr(self, "theta_")):
+        again = self.warm_start and hasattr(self, "theta_")
+        x, targets = _validated(self, X, y, y_numeric=True, reset=not again)
+        if not again:
             self._initialise(x, targets)
-        _fit(self, x, self._targets(targets), _parts(self, losses.mean_squared_error()))
+        _fit(self, x, self._targets(targets), _parts(self))
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """One step of the optimiser on this batch; the first batch sets the scales."""
+        """One step of the optimiser on this batch; the first batch sets the scales of features and targets."""
         first = not hasattr(self, "theta_")
         x, targets = _validated(self, X, y, y_numeric=True, reset=first)
         if first:
             self._initialise(x, targets)
-        _step(self, x, self._targets(targets), _parts(self, losses.mean_squared_error()))
+        _step(self, x, self._targets(targets), _parts(self))
         return self
 
     def predict(self, X: ArrayLike) -> FloatArray:
@@ -277,18 +325,19 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the fitted estimator to one ``.npz`` file, as `QEPClassifier.save`."""
         check_is_fitted(self)
-        _save(self, path, {})
+        _save(self, path, {}, {})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, trusted: Sequence[str] = (), **parts: Any) -> Self:
         """Reads a saved estimator, as `QEPClassifier.load`."""
-        return _load(cls, path)[0]
+        return _load(cls, path, trusted, parts)[0]
 
     def _initialise(self, X: FloatArray, y: FloatArray) -> None:
-        low, high = float(np.min(y)), float(np.max(y))
-        self.target_offset_ = np.array((low + high) / 2)
-        self.target_scale_ = np.array((high - low) / 2 / _REACH if high > low else 1.0)
         _initialise(self, X, 1)
+        low, high = float(np.min(y)), float(np.max(y))
+        centre, reach = _range(self.network_)
+        scale = (high - low) / 2 / (_REACH * reach) if high > low else 1.0
+        self.target_scale_, self.target_offset_ = np.array(scale), np.array((low + high) / 2 - scale * centre)
 
     def _targets(self, y: FloatArray) -> FloatArray:
         return ((y - self.target_offset_) / self.target_scale_)[:, None]
@@ -301,6 +350,18 @@ def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     """Inputs, or inputs and one column of targets, as scikit-learn wants them checked."""
     checked = validate_data(estimator, X, *y, **options, dtype=np.float64)
     return (checked[0], column_or_1d(checked[1], warn=True)) if y else checked
+
+
+def _range(network: Network) -> tuple[float, float]:
+    """Centre and half width of the range that the only output can reach: Pauli strings lie between -1 and 1."""
+    moves = np.any(network.strings.z | network.strings.x, axis=1)
+    coefficients = network.outputs[0]
+    reach = float(np.sum(np.abs(coefficients[moves])))
+    if reach == 0:
+        raise ValueError(
+            "Argument `network` must have an output that depends on its state, but its output is constant."
+        )
+    return float(np.sum(coefficients[~moves])), reach
 
 
 def _default_network(n_inputs: int, n_outputs: int) -> Network:
@@ -316,13 +377,14 @@ def _initialise(estimator: Estimator, X: FloatArray, n_outputs: int) -> None:
             f"Argument `network` must have {X.shape[1]} inputs and {n_outputs} outputs for this data, "
             f"but has {network.n_inputs} and {network.n_outputs}."
         )
-    spread = np.std(X, axis=0)
-    estimator.offset_ = np.mean(X, axis=0) if estimator.scale_inputs else np.zeros(X.shape[1])
+    # the rounded deviation of a constant feature may be 1e-17
+    spread = np.where(np.ptp(X, axis=0) > 0, np.std(X, axis=0), 0.0)
+    estimator.mean_ = np.mean(X, axis=0) if estimator.scale_inputs else np.zeros(X.shape[1])
     estimator.scale_ = np.where(spread > 0, spread, 1.0) if estimator.scale_inputs else np.ones(X.shape[1])
     estimator.network_ = network
     estimator.seed_ = int(check_random_state(estimator.random_state).randint(2**31))
     estimator.theta_ = initial_theta(network, seed=estimator.seed_, scale=estimator.initial_scale)
-    estimator.optimizer_state_ = _parts(estimator, losses.mean_squared_error()).optimizer.init(estimator.theta_)
+    estimator.optimizer_state_ = _parts(estimator).optimizer.init(estimator.theta_)
     estimator.n_iter_ = 0
     estimator.history_ = {"step": [], "loss": []}
 
@@ -332,18 +394,20 @@ def _made(part: Any, record: type) -> Any:
     return part if part is None or isinstance(part, record) else part()
 
 
-def _parts(estimator: Estimator, default_loss: Loss) -> _Parts:
+def _parts(estimator: Estimator) -> _Parts:
+    classifies = isinstance(estimator, QEPClassifier)
+    default_loss = losses.cross_entropy() if classifies else losses.mean_squared_error()
     return _Parts(
         loss=_made(estimator.loss, Loss) or default_loss,
         rule=estimator.rule,
         solver=estimator.solver,
-        optimizer=_made(estimator.optimizer, Optimizer) or adam(learning_rate=0.05),
+        optimizer=_made(estimator.optimizer, Optimizer) or adam(learning_rate=0.1 if classifies else 0.05),
         penalty=_made(estimator.penalty, Penalty),
     )
 
 
 def _scaled(estimator: Estimator, X: FloatArray) -> FloatArray:
-    return (X - estimator.offset_) / estimator.scale_
+    return (X - estimator.mean_) / estimator.scale_
 
 
 def _fit(estimator: Estimator, X: FloatArray, targets: FloatArray, parts: _Parts) -> None:
@@ -394,25 +458,34 @@ def _outputs(estimator: Estimator, X: FloatArray) -> FloatArray:
     )
 
 
-def _save(estimator: Estimator, path: str | os.PathLike[str], more: dict[str, NDArray[Any]]) -> None:
+def _save(
+    estimator: Estimator, path: str | os.PathLike[str], more_facts: dict[str, Any], more_arrays: dict[str, NDArray[Any]]
+) -> None:
     parameters: dict[str, Any] = estimator.get_params(deep=False)
-    if isinstance(parameters["network"], Network):
-        parameters["network"] = None  # its arrays are stored as those of the fitted network
-    facts: dict[str, Any] = {name: describe_table(name, {name: value})[name] for name, value in parameters.items()}
+    if isinstance(parameters["random_state"], np.random.RandomState):
+        parameters["random_state"] = estimator.seed_
+    described = {name: _described(name, value) for name, value in parameters.items()}
+    if isinstance(estimator.network, Network) or "again" in (described["network"] or {}):
+        described["network"] = {"fitted": True}
+    fitted = {name: getattr(estimator, name) for name in ("seed_", "n_iter_", "n_features_in_")}
+    if hasattr(estimator, "feature_names_in_"):
+        fitted["feature_names_in_"] = vars(estimator)["feature_names_in_"].tolist()
+    facts = {
+        "estimator": type(estimator).__name__,
+        "parameters": described,
+        "fitted": fitted,
+        "versions": {"qeqprop": __version__, "scikit-learn": sklearn.__version__, "numpy": np.__version__},
+    }
     arrays = {name: getattr(estimator, name) for name in _SAVED if hasattr(estimator, name)}
     arrays |= {f"network.{name}": array for name, array in network_arrays(estimator.network_).items()}
     arrays |= {f"memory.{name}": array for name, array in estimator.optimizer_state_.items()}
     arrays |= {f"history.{name}": np.array(column) for name, column in estimator.history_.items()}
-    fitted = {name: getattr(estimator, name) for name in ("seed_", "n_iter_", "n_features_in_")}
-    given = isinstance(estimator.network, Network)
-    write_model(
-        path,
-        {"estimator": type(estimator).__name__, "parameters": facts, "fitted": fitted, "network_given": given},
-        arrays | more,
-    )
+    write_model(path, facts | more_facts, arrays | more_arrays)
 
 
-def _load(cls: Any, path: str | os.PathLike[str]) -> tuple[Any, dict[str, NDArray[Any]]]:
+def _load(
+    cls: Any, path: str | os.PathLike[str], trusted: Sequence[str], parts: dict[str, Any]
+) -> tuple[Any, dict[str, Any], dict[str, NDArray[Any]]]:
     facts, arrays = read_model(path)
     if facts.get("estimator") != cls.__name__:
         raise ValueError(f"{path}: must hold a {cls.__name__}, but holds a {facts.get('estimator')}.")
@@ -421,12 +494,57 @@ def _load(cls: Any, path: str | os.PathLike[str]) -> tuple[Any, dict[str, NDArra
         return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
     network = network_from(group("network."))
-    parameters = {name: restore(value) for name, value in facts["parameters"].items()}
-    if facts["network_given"]:
-        parameters["network"] = network
-    estimator = cls(**parameters)
+    stored = {name: value for name, value in facts["parameters"].items() if name not in parts}
+    if stored.get("network") == {"fitted": True}:
+        parts = {"network": network, **parts}
+        del stored["network"]
+    restored = {name: _restored(path, name, value, trusted) for name, value in stored.items()}
+    estimator = cls(**restored, **parts)
     for name, value in [*facts["fitted"].items(), *((name, arrays[name]) for name in _SAVED if name in arrays)]:
-        setattr(estimator, name, value)
+        setattr(estimator, name, np.array(value, dtype=object) if isinstance(value, list) else value)
     estimator.network_, estimator.optimizer_state_ = network, group("memory.")
     estimator.history_ = {name: array.tolist() for name, array in group("history.").items()}
-    return estimator, arrays
+    return estimator, facts, arrays
+
+
+def _described(name: str, value: Any) -> Any:
+    """A parameter as JSON data; one that cannot be stored as a note of what it was."""
+    if isinstance(value, Loss | Penalty | Optimizer):  # functions that only their maker can make
+        return {"again": f"the {type(value).__name__} {getattr(value, 'name', '')}".rstrip()}
+    try:
+        return describe(name, value)
+    except ValueError:
+        return {"again": repr(value)}
+
+
+def _restored(path: str | os.PathLike[str], name: str, description: Any, trusted: Sequence[str]) -> Any:
+    if isinstance(description, dict) and "again" in description:
+        raise ValueError(
+            f"{path}: `{name}` could not be stored, it was {description['again']}: pass it again, "
+            f"load(path, {name}=...)."
+        )
+    for import_name in _import_names(description):
+        module, _, member = import_name.partition(":")
+        if not any(module == known or module.startswith(f"{known}.") for known in (*_FAMILIES, *trusted)):
+            raise ValueError(
+                f"{path}: `{name}` is {import_name}, which is not of this package: pass it again, "
+                f"load(path, {name}=...), or trust its module, load(path, trusted=[{module!r}])."
+            )
+        # what a module merely imported, or an attribute of it, is none of its parts
+        part = pkgutil.resolve_name(import_name) if member.isidentifier() else None
+        if getattr(part, "__module__", None) != module:
+            raise ValueError(f"{path}: `{name}` is {import_name}, which is no part of {module}.")
+    return restore(description)
+
+
+def _import_names(description: Any) -> Iterator[str]:
+    """Every import name in a description."""
+    if isinstance(description, list):
+        for item in description:
+            yield from _import_names(item)
+    elif isinstance(description, dict):
+        for key, value in description.items():
+            if key == "with":
+                yield from _import_names(list(value.values()))
+            else:
+                yield str(value)

@@ -1,11 +1,14 @@
 """scikit-learn's contract, and models that survive their process without pickle."""
 
+import doctest
 import functools
 import pickle
 import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from qiskit.quantum_info import PauliList, SparsePauliOp
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import DataConversionWarning
@@ -15,14 +18,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from qeqprop import QEPClassifier, QEPRegressor, losses, optimizers
+from qeqprop import Network, QEPClassifier, QEPRegressor, estimators, losses, optimizers, predict
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.rules.nudging import SymmetricNudging
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
 
 
-@parametrize_with_checks([QEPClassifier(steps=25, batch=16, random_state=0), QEPRegressor(steps=60, random_state=0)])
+@parametrize_with_checks([QEPClassifier(steps=20, batch=16, random_state=0), QEPRegressor(steps=50, random_state=0)])
 def test_scikit_learns_own_checks(estimator, check):
     with warnings.catch_warnings():
         # scikit-learn's checks announce the ones they skip (pandas and array-API containers that are not installed)
@@ -40,14 +43,14 @@ def blobs(n_classes, seed=0):
 @pytest.mark.parametrize("n_classes", [2, 3, 6])
 def test_classes_of_any_number(n_classes):
     X, y = blobs(n_classes)
-    fitted = QEPClassifier(steps=80, random_state=1).fit(X, y)
+    fitted = QEPClassifier(steps=50, random_state=1).fit(X, y)
     assert fitted.score(X, y) > 0.8
     probabilities = fitted.predict_proba(X)
     assert probabilities.shape == (len(X), n_classes)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
     np.testing.assert_array_equal(fitted.classes_[probabilities.argmax(axis=1)], fitted.predict(X))
     assert fitted.history_["loss"][-1] < fitted.history_["loss"][0]
-    assert fitted.n_iter_ == len(fitted.history_["step"]) == 80
+    assert fitted.n_iter_ == len(fitted.history_["step"]) == 50
 
 
 @pytest.mark.parametrize("load", [load_iris, load_breast_cancer])
@@ -111,18 +114,149 @@ def test_a_saved_regressor(tmp_path):
         QEPClassifier.load(tmp_path / "model.npz")
 
 
-def test_what_cannot_be_stored_or_is_no_model_is_named(tmp_path):
+def test_what_cannot_be_stored_is_asked_for(tmp_path):
+    X, y = blobs(3)
+    loss, optimizer = losses.cross_entropy(sharpness=2.0), optimizers.sgd(0.2)
+    fitted = QEPClassifier(
+        lambda n_inputs, n_outputs: transverse_ising(sites=3, n_inputs=n_inputs, n_outputs=n_outputs),
+        loss=loss,
+        optimizer=optimizer,
+        steps=2,
+        random_state=np.random.RandomState(5),
+    ).fit(X, y)
+    fitted.save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="`loss` could not be stored, it was the Loss cross_entropy: pass it again"):
+        QEPClassifier.load(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="`optimizer` could not be stored"):
+        QEPClassifier.load(tmp_path / "model.npz", loss=loss)
+    loaded = QEPClassifier.load(tmp_path / "model.npz", loss=loss, optimizer=optimizer, steps=7)
+    assert loaded.steps == 7
+    assert loaded.network is loaded.network_
+    assert loaded.random_state == fitted.seed_
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(loaded.partial_fit(X, y).theta_, fitted.partial_fit(X, y).theta_)
+
+
+@dataclass(frozen=True)
+class HalfNudging:
+    """A rule of the user's."""
+
+    beta: float = 0.2
+
+    def gradient(self, settle, targets, loss):
+        return SymmetricNudging(self.beta / 2).gradient(settle, targets, loss)
+
+
+def test_a_model_runs_only_code_that_is_trusted(tmp_path):
     X, y = blobs(2)
-    fitted = QEPClassifier(steps=1, loss=lambda: losses.hinge(margin=0.5)).fit(X, y)
-    with pytest.raises(ValueError, match="`loss` must have an import name"):
-        fitted.save(tmp_path / "model.npz")
-    assert not list(tmp_path.iterdir())
+    fitted = QEPClassifier(rule=HalfNudging(0.1), steps=2, random_state=0).fit(X, y)
+    fitted.save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match=f"`rule` is {__name__}:HalfNudging, which is not of this package"):
+        QEPClassifier.load(tmp_path / "model.npz")
+    assert QEPClassifier.load(tmp_path / "model.npz", trusted=[__name__]).rule == HalfNudging(0.1)
+    assert QEPClassifier.load(tmp_path / "model.npz", rule=HalfNudging(0.3)).rule == HalfNudging(0.3)
+
+
+@pytest.mark.parametrize("name", ["os:system", "qeqprop.losses:np.save", "qeqprop.losses.np.save", "qeqprop.losses:np"])
+def test_a_forged_model_is_refused(tmp_path, name):
+    X, y = blobs(2)
+    QEPClassifier(rule=SymmetricNudging(0.1), steps=1).fit(X, y).save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as archive:
+        arrays = dict(archive)
+    forged = str(arrays["facts"]).replace("qeqprop.rules.nudging:SymmetricNudging", name)
+    np.savez(tmp_path / "forged.npz", **(arrays | {"facts": np.array(forged)}))
+    with pytest.raises(ValueError, match="which is no"):
+        QEPClassifier.load(tmp_path / "forged.npz")
+
+
+def test_what_is_no_model_is_named(tmp_path):
     (tmp_path / "other.npz").write_bytes(b"no model")
     with pytest.raises(ValueError, match="is no model file"):
         QEPClassifier.load(tmp_path / "other.npz")
     np.savez(tmp_path / "evil.npz", facts=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ValueError, match="is no model file"):
         QEPClassifier.load(tmp_path / "evil.npz")
+
+
+@pytest.mark.parametrize("labels", [np.array(["no", "yes"], dtype=object), np.array([-3, 7]), np.array([False, True])])
+def test_labels_of_every_kind_survive(tmp_path, labels):
+    X, y = blobs(2)
+    fitted = QEPClassifier(steps=1, random_state=0).fit(X, labels[(y == "b").astype(int)])
+    fitted.feature_names_in_ = np.array(["one", "two", "three"], dtype=object)  # as a table with names would set it
+    fitted.save(tmp_path / "model.npz")
+    loaded = QEPClassifier.load(tmp_path / "model.npz")
+    for name in ("classes_", "feature_names_in_"):
+        assert getattr(loaded, name).dtype == getattr(fitted, name).dtype
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(fitted, name))
+
+
+def projector_network(n_inputs, n_outputs):
+    """Outputs between 0 and 1: probabilities of a spin to point down."""
+    network = transverse_ising(sites=3, n_inputs=n_inputs, n_outputs=n_outputs)
+    padded = {
+        name: np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, 1)])
+        for name in ("static", "inputs", "trainable")
+        for array in [getattr(network, name)]
+    }
+    outputs = np.pad(-network.outputs / 2, ((0, 0), (0, 1)), constant_values=0.5)
+    return replace(network, strings=PauliList([*network.strings.to_labels(), "III"]), outputs=outputs, **padded)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(
+    ("network", "loss"),
+    [
+        (None, losses.hinge),
+        (None, losses.mean_squared_error),
+        (None, losses.cost_observable),
+        (None, functools.partial(losses.cross_entropy, sharpness=1.5)),
+        (projector_network, functools.partial(losses.cross_entropy, outputs="projector")),
+    ],
+)
+def test_probabilities_follow_the_loss(n_classes, network, loss):
+    X, y = blobs(n_classes)
+    fitted = QEPClassifier(network, loss=loss, steps=25, random_state=0).fit(X, y)
+    assert fitted.score(X, y) > 0.9
+    probabilities = fitted.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(fitted.classes_[probabilities.argmax(axis=1)], fitted.predict(X))
+
+
+def test_default_probabilities_are_the_logistic_function_and_the_softmax():
+    for n_classes in (2, 3):
+        X, y = blobs(n_classes)
+        fitted = QEPClassifier(steps=2, random_state=0).fit(X, y)
+        outputs = predict(fitted.network_, fitted.theta_, (X - fitted.mean_) / fitted.scale_)
+        if n_classes == 2:
+            outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
+        weights = np.exp(4 * outputs)
+        np.testing.assert_allclose(fitted.predict_proba(X), weights / weights.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_a_regressor_reaches_targets_with_any_output():
+    X = np.linspace(-2, 2, 30)[:, None]
+    for network in (None, projector_network):
+        fitted = QEPRegressor(network, random_state=0).fit(X, 100 * X[:, 0])
+        assert fitted.score(X, 100 * X[:, 0]) > 0.9
+    reached = (np.array([-200, 200]) - fitted.target_offset_) / fitted.target_scale_
+    np.testing.assert_allclose(reached, [0.1, 0.9])
+    with pytest.raises(ValueError, match="output is constant"):
+        constant = Network.of(outputs=[SparsePauliOp("I")], trainable=[SparsePauliOp("Z")], inputs=[SparsePauliOp("X")])
+        QEPRegressor(constant).fit(X, X[:, 0])
+
+
+def test_features_as_they_are_and_constant_ones():
+    X, y = blobs(2)
+    X = np.column_stack([X, np.full(len(X), 0.1)])
+    scaled, raw = (QEPClassifier(steps=2, scale_inputs=flag).fit(X, y) for flag in (True, False))
+    np.testing.assert_allclose(scaled.mean_, X.mean(axis=0))
+    assert scaled.scale_[3] == 1.0
+    np.testing.assert_array_equal(raw.mean_, np.zeros(4))
+    np.testing.assert_array_equal(raw.scale_, np.ones(4))
+
+
+def test_the_examples_of_the_docstrings():
+    assert doctest.testmod(estimators).failed == 0
 
 
 def test_pipelines_searches_clones_and_pickles():
@@ -135,6 +269,11 @@ def test_pipelines_searches_clones_and_pickles():
     assert search.fit(X, y).best_params_ == {"qepclassifier__steps": 20}
     fitted = search.best_estimator_[-1]
     assert not hasattr(clone(fitted), "theta_")
+    network = transverse_ising(sites=3, n_inputs=3, n_outputs=3)
+    copied = clone(QEPClassifier(network, loss=losses.hinge(), steps=1, random_state=0))
+    np.testing.assert_array_equal(
+        copied.fit(X, y).theta_, QEPClassifier(network, loss=losses.hinge, steps=1, random_state=0).fit(X, y).theta_
+    )
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(X), fitted.predict(X))
 
 
@@ -146,5 +285,9 @@ def test_mistakes_are_named():
         QEPClassifier().fit(X[:5], y[:5])
     with pytest.raises(ValueError, match="must hold labels of the known classes"):
         QEPClassifier(steps=1).fit(X, y).partial_fit(X, np.full(len(X), "z"))
+    with pytest.raises(ValueError, match="`classes` must be those of the first call"):
+        QEPClassifier().partial_fit(X, y, classes=["a", "b", "c"]).partial_fit(X, y, classes=["a", "b"])
+    with pytest.raises(ValueError, match="X has 2 features, but QEPClassifier is expecting 3"):
+        QEPClassifier(steps=1, warm_start=True).fit(X, y).fit(X[:, :2], y)
     with pytest.warns(DataConversionWarning):
         QEPRegressor(steps=1).fit(X, X[:, :1])
