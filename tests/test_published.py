@@ -71,6 +71,15 @@ def test_a_circle_around_the_exceptional_points_is_refused(beta, points):
         output_gradient(Holomorphic(beta, points))
 
 
+@pytest.mark.parametrize("beta", [0.4, 0.5, 1.0, 3.0, 10.0, 100.0])
+@pytest.mark.parametrize("theta", [(0.3, 0.1), (0.3, 0.3), (-0.2, 0.25)])
+def test_a_circle_far_outside_is_refused_too(theta, beta):
+    if beta <= np.hypot(*theta):
+        return
+    with pytest.raises(NotConverged, match="encloses an exceptional point"):
+        qeqprop.gradient(one_qubit(), theta, NO_INPUT, NO_TARGET, loss=losses.output, rule=Holomorphic(beta, 8))
+
+
 def test_a_circle_just_inside_is_not():
     assert largest_error(Holomorphic(1.6, 64)) < 1e-3
 
