@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -21,12 +21,14 @@ from matplotlib.patches import Patch, PathPatch, Wedge
 from matplotlib.path import Path
 from numpy.typing import ArrayLike
 
+from qeqprop.checks import finite_array
 from qeqprop.interfaces import FloatArray, Network
 
 INPUT, OUTPUT, HIDDEN = "#009E73", "#E69F00", "#FFFFFF"
 """Colours of the roles, from the palette of M. Okabe and K. Ito (2008), which all eyes can tell apart."""
 
 _UNKNOWN = "#4D4D4D"
+_LETTER = 0.09  # inches that a letter of the title takes
 _DISC, _RING, _LANES = 0.20, 0.31, 0.32  # radii and width of a bundle, in distances of nearest neighbours
 _LINE_STYLES = {"ZZ": (0, ()), "XX": (0, (2.2, 0.8)), "YY": (0, (0.8, 0.8))}
 _MIXED_STYLE = (0, (2.5, 0.8, 0.8, 0.8))
@@ -42,11 +44,13 @@ class Picture(Figure):
         return content.getvalue()
 
 
-def canvas(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
+def canvas(
+    ax: Axes | None, width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
+) -> tuple[Figure, Axes]:
     """The given axes with its figure, or a new figure of a size in inches with one axes."""
     if ax is not None:
         return ax.figure.figure, ax  # of a subfigure the figure it belongs to
-    figure = Picture(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout=layout)
     return figure, figure.add_subplot()
 
 
@@ -94,8 +98,11 @@ def network(
     low, high = places.min(axis=0) - 0.5, places.max(axis=0) + 0.5
     bonds = [term for term in terms if len(term.word) == 2]
     unit = float(np.clip(6.5 / np.max(high - low), 0.55, 1.3))  # inches between neighbours
-    size = unit * (high - low)
-    figure, ax = canvas(ax, size[0] + 2.4, max(size[1], 2.2) + (1.3 if known else 0.5))
+    handles = _legend(network, terms)
+    size = np.maximum(unit * (high - low), (2.2, 0.24 * len(handles) + 0.4))
+    title = _title(network, int(size[0] / _LETTER))
+    height = size[1] + (1.2 if known else 0.5) + 0.2 * title.count("\n")
+    figure, ax = canvas(ax, size[0] + 2.8, height, layout="compressed")  # the one for axes of a fixed aspect
     longer = [term for term in terms if len(term.word) > 2]
     artists = [
         *(_patch(term, places) for term in longer),
@@ -112,13 +119,13 @@ def network(
         [places, *(artist.get_path().vertices for artist in artists if isinstance(artist, PathPatch))]
     )
     low, high = np.minimum(low, vertices.min(axis=0) - 0.1), np.maximum(high, vertices.max(axis=0) + 0.1)
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", title=_title(network))
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", title=title)
     ax.set_axis_off()
-    ax.legend(handles=_legend(network, terms), loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
     if known:
         bar = figure.colorbar(scale, ax=ax, orientation="horizontal", fraction=0.06, pad=0.03, aspect=30)
-        at = "" if x is not None or not _depends_on_inputs(network) else ", inputs left out"
-        bar.set_label(f"coefficient in H (dimensionless energy{at})")
+        at = "" if x is not None or not _depends_on_inputs(network) else ",\ninputs left out"
+        bar.set_label(f"coefficient in H (dimensionless energy){at}")
     return figure
 
 
@@ -130,7 +137,9 @@ def _terms(
 ) -> tuple[list[_Term], bool]:
     """The strings of H with their colours, and whether any has a value; adapts the scale to the values."""
     parameters = np.zeros(network.n_trainable) if theta is None else network.check_theta(theta)
-    sample = np.zeros((1, network.n_inputs)) if x is None else network.check_x(np.asarray(x)[None])
+    sample = (
+        np.zeros((1, network.n_inputs)) if x is None else finite_array("x", x, "(n_inputs,)", (network.n_inputs,))[None]
+    )
     values = network.hamiltonians(parameters, sample).coefficients[0].real
     own, driven = network.trainable[network.driver < 0], network.trainable[network.driver >= 0]
     fixed, trained = network.static != 0, np.any(own != 0, axis=0)
@@ -310,14 +319,21 @@ def _patch(term: _Term, places: FloatArray) -> Patch:
 # --- the words --------------------------------------------------------------------------------------------------
 
 
-def _title(network: Network) -> str:
+def _title(network: Network, letters: int) -> str:
+    """What the network consists of, in lines of at most so many letters where that is possible."""
     counts = (
         (network.num_sites, "site"),
         (network.n_inputs, "input"),
         (network.n_outputs, "output"),
         (network.n_trainable, "trainable parameter"),
     )
-    return ", ".join(f"{number} {word}{'s' * (number != 1)}" for number, word in counts if number)
+    lines: list[str] = []
+    for part in (f"{number} {word}{'s' * (number != 1)}" for number, word in counts if number):
+        if lines and len(lines[-1]) + 2 + len(part) <= letters:
+            lines[-1] += ", " + part
+        else:
+            lines.append(part)
+    return ",\n".join(lines)
 
 
 def _legend(network: Network, terms: Sequence[_Term]) -> list[Line2D | Patch]:
@@ -344,8 +360,8 @@ def _legend(network: Network, terms: Sequence[_Term]) -> list[Line2D | Patch]:
         handles.append(Line2D([], [], color=_UNKNOWN, linestyle=_MIXED_STYLE, linewidth=2, label=f"{named} coupling"))
     letters = sorted(word for word in words if len(word) == 1)
     if letters:
-        sectors = ", ".join(letter + place for letter, place in zip(letters, _RING_PLACES[len(letters)], strict=True))
-        label = f"ring: field\n{sectors}"
+        sectors = [letter + place for letter, place in zip(letters, _RING_PLACES[len(letters)], strict=True)]
+        label = "ring: field\n" + ", ".join(sectors[:2]) + "".join(f",\n{sector}" for sector in sectors[2:])
         handles.append(_marker(label, face="none", edge="#999999", markeredgewidth=3))
     longer = sorted({word for word in words if len(word) > 2})
     if longer:

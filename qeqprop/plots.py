@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from qeqprop.checks import check_shape, finite_array
 from qeqprop.drawing import Picture, canvas, network
 from qeqprop.engine.eigen import dense_spectrum, lowest_spectrum
 from qeqprop.engine.paulis import PauliTable
@@ -28,7 +29,6 @@ from qeqprop.interfaces import (
     PhysicsWarning,
     Solver,
     Want,
-    check_shape,
 )
 from qeqprop.propagation import bind, gradient
 from qeqprop.rules.holomorphic import Holomorphic
@@ -70,17 +70,20 @@ def learning_curves(history: Mapping[str, Sequence[float]]) -> Figure:
 
     Args:
         history: columns of equal length: step, loss, accuracy, validation_loss, validation_accuracy, gradient_norm,
-            gradient_error, gap, shots. Any may be missing; without ``step`` they count from 1. Where a number is nan or
-            infinite, a training curve is interrupted; a validation curve joins the steps at which it was taken.
+            gradient_error, gap, shots. Any may be missing, others are left out; without ``step`` they count from 1.
+            Where a number is nan or infinite, a training curve is interrupted; a validation curve joins the steps at
+            which it was taken.
 
     Raises:
         ValueError: if the columns differ in length or none of them is known.
     """
-    columns = {name: np.asarray(column, dtype=np.float64) for name, column in history.items()}
     known = {key for _, _, keys in _PANELS for key, _, _ in keys}
-    if not known & set(columns):
-        raise ValueError(f"Argument `history` must hold at least one of {sorted(known)}, but holds {sorted(columns)}.")
-    lengths = {name: column.shape for name, column in columns.items() if name in {"step", *known}}
+    if not known & set(history):
+        raise ValueError(f"Argument `history` must hold at least one of {sorted(known)}, but holds {sorted(history)}.")
+    columns = {
+        name: np.asarray(column, dtype=np.float64) for name, column in history.items() if name in {"step", *known}
+    }
+    lengths = {name: column.shape for name, column in columns.items()}
     if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
         raise ValueError(f"Argument `history` must hold columns of one length, but their shapes are {lengths}.")
     steps = columns.get("step", np.arange(1.0, len(next(iter(columns.values()))) + 1))
@@ -245,29 +248,22 @@ def error_against_beta(
     reference = found(None)
     makers: Mapping[str, Callable[[float], LearningRule]] = rules if rules is not None else _default_rules()
     figure, ax = canvas(ax, 6.2, 4.6)
+    orders: dict[int, list[FloatArray]] = {}
     for (name, make), color, marker in zip(makers.items(), _cycle(len(makers)), "osD^vPX*" * len(makers), strict=False):
-        errors, trusted = np.full(len(nudges), np.nan), np.ones(len(nudges), dtype=np.bool_)
-        for index, beta in enumerate(nudges):
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", PhysicsWarning)
-                try:
-                    errors[index] = np.max(np.abs(found(make(float(beta))) - reference), initial=0.0)
-                except NotConverged:
-                    continue
-                except ValueError:  # the solver cannot follow complex nudges
-                    if rules is not None or name != "holomorphic":
-                        raise
-            trusted[index] = not any(issubclass(one.category, PhysicsWarning) for one in caught)
-            for one in caught:
-                if not issubclass(one.category, PhysicsWarning):
-                    warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        optional = rules is None and name == "holomorphic"  # not every solver can follow complex nudges
+        tries = [_tried(found, make(float(beta)), reference, optional=optional) for beta in nudges]
+        errors, trusted = np.asarray([error for error, _ in tries]), np.asarray([trust for _, trust in tries])
         errors[errors == 0] = np.nan  # agreement to the last bit has no logarithm
         if not np.any(np.isfinite(errors)):
             continue
         ax.loglog(nudges, errors, marker=marker, color=color, markersize=5, linewidth=1.3, label=name)
         if not np.all(trusted):
             ax.loglog(nudges[~trusted], errors[~trusted], marker, color=color, markerfacecolor="white", markersize=5)
-        _guide(ax, nudges, errors, make(float(nudges[-1])), float(np.max(np.abs(reference), initial=0.0)))
+        order = _order(make(float(nudges[-1])))
+        if order is not None:
+            orders.setdefault(order, []).append(errors)
+    for order, curves in orders.items():
+        _guide(ax, nudges, np.stack(curves), order, float(np.max(np.abs(reference), initial=0.0)))
     ax.set(title="Error of the nudged gradient", xlabel="nudge beta (dimensionless)")
     ax.set(ylabel="largest error of dL/dθ (dimensionless)")
     if ax.get_lines():
@@ -299,14 +295,12 @@ def spectrum(
         ValueError: for wrong shapes, or less than two levels.
         NotConverged: if the iterative eigensolver of large networks gives up.
     """
-    path = np.asarray(thetas, dtype=np.float64)
-    check_shape("thetas", path, "(n_points, n_trainable)", (None, network.n_trainable))
+    path = finite_array("thetas", thetas, "(n_points, n_trainable)", (None, network.n_trainable))
     if not len(path):
         raise ValueError("Argument `thetas` must hold at least one point, but is empty.")
     if n_levels < 2:
         raise ValueError(f"Argument `n_levels` must be at least 2, but is {n_levels}.")
-    numbers = np.arange(len(path), dtype=np.float64) if steps is None else np.asarray(steps, dtype=np.float64)
-    check_shape("steps", numbers, "(n_points,)", (len(path),))
+    numbers = finite_array("steps", np.arange(len(path)) if steps is None else steps, "(n_points,)", (len(path),))
     above = _levels(network, path, x, n_levels)
     figure, ax = canvas(ax, 6.2, 4.2)
     marker = "o" if len(path) == 1 else ""
@@ -340,8 +334,7 @@ def spectrum(
 def _levels(network: Network, path: FloatArray, x: ArrayLike, n_levels: int) -> FloatArray:
     """Energies above the ground state, (n_points, n_levels or less in a small network), ascending."""
     table = PauliTable.of(network.strings)
-    sample = np.asarray(x, dtype=np.float64)
-    check_shape("x", sample, "(n_inputs,)", (network.n_inputs,))
+    sample = finite_array("x", x, "(n_inputs,)", (network.n_inputs,))
     n_levels = min(n_levels, table.dim)
     found: list[FloatArray] = []
     for theta in path:  # one by one: the eigenvectors of a long path would fill the memory
@@ -363,6 +356,27 @@ def _default_rules() -> dict[str, Callable[[float], LearningRule]]:
     }
 
 
+def _tried(
+    found: Callable[[LearningRule], FloatArray], rule: LearningRule, reference: FloatArray, *, optional: bool
+) -> tuple[float, bool]:
+    """The largest error of a rule, nan where it refuses, and whether it came without a `PhysicsWarning`."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PhysicsWarning)
+        try:
+            error = float(np.max(np.abs(found(rule) - reference), initial=0.0))
+        except NotConverged:
+            error = float("nan")
+        except ValueError:
+            if not optional:
+                raise
+            error = float("nan")
+    physics = [issubclass(one.category, PhysicsWarning) for one in caught]
+    for one, expected in zip(caught, physics, strict=True):
+        if not expected:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return error, not any(physics)
+
+
 def _order(rule: LearningRule) -> int | None:
     """The power of beta with which the rule's error falls, if it is known."""
     match rule:
@@ -378,18 +392,20 @@ def _order(rule: LearningRule) -> int | None:
             return None
 
 
-def _guide(ax: Axes, betas: FloatArray, errors: FloatArray, rule: LearningRule, size: float) -> None:
-    """A dotted line of the rule's slope, at half the smallest error that rounding does not spoil."""
-    order = _order(rule)
-    clean = np.flatnonzero(errors > 1e-8 * (size or 1.0))
-    if order is None or not len(clean):
+def _guide(ax: Axes, betas: FloatArray, curves: FloatArray, order: int, size: float) -> None:
+    """A dotted line of a slope, below the curves (n_curves, n_betas) of that order and at errors above rounding's."""
+    clean = curves > 1e-8 * (size or 1.0)
+    if not np.any(clean):
         return
-    begin = int(clean[0])
-    line = 0.5 * errors[begin] * (betas[begin:] / betas[begin]) ** order
-    shown = line <= np.nanmax(errors)
-    ax.loglog(betas[begin:][shown], line[shown], ":", color=GREY, linewidth=1, zorder=1, label=f"_slope {order}")
-    place = (betas[begin], line[0])
-    ax.annotate(f"slope {order}", place, xytext=(2, -9), textcoords="offset points", color=GREY, fontsize=8)
+    line = betas**order
+    line *= 0.4 * float(np.min((curves / line)[clean]))
+    lowest = np.min(curves[clean])
+    shown = (line >= 0.2 * lowest) & (line <= np.nanmax(curves))
+    if not np.any(shown):
+        return
+    ax.loglog(betas[shown], line[shown], ":", color=GREY, linewidth=1, zorder=1, label=f"_slope {order}")
+    place = (betas[shown][0], line[shown][0])
+    ax.annotate(f"slope {order}", place, xytext=(3, -10), textcoords="offset points", color=GREY, fontsize=8)
 
 
 def _curve(ax: Axes, steps: FloatArray, column: FloatArray, name: str, color: str, *, sparse: bool) -> None:
