@@ -202,11 +202,10 @@ def _show_numbers(numbers: dict[str, Any]) -> None:
     parts, versions = numbers.pop("parts"), numbers.pop("versions")
     done = "finished" if numbers.pop("finished") else "not finished: give the same `qeqprop run` command again"
     numbers["steps"] = f"{numbers['steps']} of {numbers.pop('steps_wanted')}, {done}"
-    renamed = {
-        name.replace("validation", "test"): value for name, value in numbers.items() if name != "logistic_regression"
-    }
-    if "logistic_regression" in numbers:
-        renamed["logistic regression"] = f"{numbers['logistic_regression']:.6g} test accuracy, on the same features"
+    logistic = numbers.pop("logistic_regression", None)
+    renamed = {name.replace("validation", "test"): value for name, value in numbers.items()}
+    if logistic is not None:
+        renamed["logistic regression"] = f"{logistic:.6g} test accuracy, on the same features"
     uses = {f"[{name}]": use for name, use in parts.items()}
     begun = ", ".join(f"{name} {version}" for name, version in versions.items())
     _print_table(renamed | uses | {"begun with": begun})

@@ -1,15 +1,9 @@
-"""Networks of spins as scikit-learn estimators, and their models as files without pickle.
-
-A saved model is one ``.npz`` archive: arrays, and JSON text for the rest. Parts are stored by import name. `load`
-calls only what belongs to the losses, networks, optimisers, rules and solvers of this package, or to modules the caller
-trusts, so that reading a model from somebody else runs none of their code.
-"""
+"""Networks of spins as scikit-learn estimators."""
 
 from __future__ import annotations
 
 import os
-import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -34,7 +28,6 @@ NetworkMaker = Callable[[int, int], Network]
 
 _REACH = 0.8  # a regressor's targets are scaled to this part of the outputs' range
 _SAVED = ("theta_", "mean_", "scale_", "target_offset_", "target_scale_")
-_FAMILIES = tuple(f"qeqprop.{family}" for family in ("losses", "networks", "optimizers", "rules", "solvers"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ class _Parts:
 
 
 class QEPClassifier(ClassifierMixin, BaseEstimator):
-    r"""A network of spins that learns classes by equilibrium propagation.
+    """A network of spins that learns classes by equilibrium propagation.
 
     Every class is answered for by ``<Z>`` of a spin of its own, and two classes share one. Features are standardised
     and act on every spin through learnt weights. The score of class ``c`` is ``-L(y, c)``, minus the loss that the
@@ -464,7 +457,7 @@ def _save(
     parameters: dict[str, Any] = estimator.get_params(deep=False)
     if isinstance(parameters["random_state"], np.random.RandomState):
         parameters["random_state"] = estimator.seed_
-    described = {name: _described(name, value) for name, value in parameters.items()}
+    described = {name: describe(name, value) for name, value in parameters.items()}
     if isinstance(estimator.network, Network) or "again" in (described["network"] or {}):
         described["network"] = {"fitted": True}
     fitted = {name: getattr(estimator, name) for name in ("seed_", "n_iter_", "n_features_in_")}
@@ -498,53 +491,10 @@ def _load(
     if stored.get("network") == {"fitted": True}:
         parts = {"network": network, **parts}
         del stored["network"]
-    restored = {name: _restored(path, name, value, trusted) for name, value in stored.items()}
+    restored = {name: restore(path, name, value, trusted) for name, value in stored.items()}
     estimator = cls(**restored, **parts)
     for name, value in [*facts["fitted"].items(), *((name, arrays[name]) for name in _SAVED if name in arrays)]:
         setattr(estimator, name, np.array(value, dtype=object) if isinstance(value, list) else value)
     estimator.network_, estimator.optimizer_state_ = network, group("memory.")
     estimator.history_ = {name: array.tolist() for name, array in group("history.").items()}
     return estimator, facts, arrays
-
-
-def _described(name: str, value: Any) -> Any:
-    """A parameter as JSON data; one that cannot be stored as a note of what it was."""
-    if isinstance(value, Loss | Penalty | Optimizer):  # functions that only their maker can make
-        return {"again": f"the {type(value).__name__} {getattr(value, 'name', '')}".rstrip()}
-    try:
-        return describe(name, value)
-    except ValueError:
-        return {"again": repr(value)}
-
-
-def _restored(path: str | os.PathLike[str], name: str, description: Any, trusted: Sequence[str]) -> Any:
-    if isinstance(description, dict) and "again" in description:
-        raise ValueError(
-            f"{path}: `{name}` could not be stored, it was {description['again']}: pass it again, "
-            f"load(path, {name}=...)."
-        )
-    for import_name in _import_names(description):
-        module, _, member = import_name.partition(":")
-        if not any(module == known or module.startswith(f"{known}.") for known in (*_FAMILIES, *trusted)):
-            raise ValueError(
-                f"{path}: `{name}` is {import_name}, which is not of this package: pass it again, "
-                f"load(path, {name}=...), or trust its module, load(path, trusted=[{module!r}])."
-            )
-        # what a module merely imported, or an attribute of it, is none of its parts
-        part = pkgutil.resolve_name(import_name) if member.isidentifier() else None
-        if getattr(part, "__module__", None) != module:
-            raise ValueError(f"{path}: `{name}` is {import_name}, which is no part of {module}.")
-    return restore(description)
-
-
-def _import_names(description: Any) -> Iterator[str]:
-    """Every import name in a description."""
-    if isinstance(description, list):
-        for item in description:
-            yield from _import_names(item)
-    elif isinstance(description, dict):
-        for key, value in description.items():
-            if key == "with":
-                yield from _import_names(list(value.values()))
-            else:
-                yield str(value)

@@ -2,6 +2,9 @@
 
 Parts that are objects are stored by import name: a frozen dataclass (a rule, a solver) with its fields, a function (the
 maker of a loss or an optimiser) by its name alone, a `functools.partial` of such a function with its keywords.
+
+Reading calls only what belongs to the losses, networks, optimisers, rules and solvers of this package, or to modules
+the caller trusts, so that a model from somebody else runs none of their code.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import io
 import json
 import os
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.quantum_info import PauliList
 
-from qeqprop.interfaces import Network
+from qeqprop.interfaces import Loss, Network, Optimizer, Penalty
 from qeqprop.ledger import write_file
 
 _FORMAT = 1
+_FAMILIES = tuple(f"qeqprop.{family}" for family in ("losses", "networks", "optimizers", "rules", "solvers"))
 _NETWORK_ARRAYS = ("static", "inputs", "trainable", "driver", "outputs", "initial", "positions")
 
 
@@ -67,42 +71,76 @@ def network_from(arrays: Mapping[str, NDArray[Any]]) -> Network:
 
 
 def describe(name: str, value: Any) -> Any:
-    """A parameter as JSON data.
+    """A parameter as JSON data; one that cannot be stored leaves a note of what it was."""
+    if isinstance(value, Loss | Penalty | Optimizer):  # functions that only their maker can make
+        return {"again": f"the {type(value).__name__} {getattr(value, 'name', '')}".rstrip()}
+    try:
+        return _described(name, value)
+    except ValueError:
+        return {"again": repr(value)}
+
+
+def restore(path: str | os.PathLike[str], name: str, description: Any, trusted: Sequence[str] = ()) -> Any:
+    """The parameter that `describe` described.
+
+    Args:
+        path: the file, for messages.
+        name: the parameter, for messages.
+        description: from the file, which may have been forged.
+        trusted: modules besides the families of this package whose functions and classes it may name.
 
     Raises:
-        ValueError: if it is neither plain data nor a part with an import name.
+        ValueError: if the parameter was not stored, or names what is neither of this package nor trusted.
     """
+
+    def part(import_name: str) -> Any:
+        module, _, member = import_name.partition(":")
+        if not any(module == known or module.startswith(f"{known}.") for known in (*_FAMILIES, *trusted)):
+            raise ValueError(
+                f"{path}: `{name}` is {import_name}, which is not of this package: pass it again, "
+                f"load(path, {name}=...), or trust its module, load(path, trusted=[{module!r}])."
+            )
+        # what a module merely imported, or an attribute of it, is none of its parts
+        found = pkgutil.resolve_name(import_name) if member.isidentifier() else None
+        if getattr(found, "__module__", None) != module:
+            raise ValueError(f"{path}: `{name}` is {import_name}, which is no part of {module}.")
+        return found
+
+    def made(told: Any) -> Any:
+        if isinstance(told, list):
+            return tuple(made(item) for item in told)
+        if not isinstance(told, dict):
+            return told
+        kind = next((kind for kind in ("make", "partial") if kind in told), "function")
+        found = part(str(told.get(kind)))  # refused before its arguments are made
+        arguments = {key: made(value) for key, value in told.get("with", {}).items()}
+        if kind == "make":
+            return found(**arguments)
+        return functools.partial(found, **arguments) if kind == "partial" else found
+
+    if isinstance(description, dict) and "again" in description:
+        raise ValueError(
+            f"{path}: `{name}` could not be stored, it was {description['again']}: pass it again, "
+            f"load(path, {name}=...)."
+        )
+    return made(description)
+
+
+def _described(name: str, value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return [describe(name, item) for item in value]
+        return [_described(name, item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        table = {entry.name: describe(name, getattr(value, entry.name)) for entry in dataclasses.fields(value)}
-        return {"make": _import_name(name, type(value)), "with": table}
-    if isinstance(value, functools.partial) and not value.args:
-        return {"partial": _import_name(name, value.func), "with": describe_table(name, value.keywords)}
-    return {"function": _import_name(name, value)}
-
-
-def describe_table(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
-    """Every value of a table described."""
-    return {key: describe(name, value) for key, value in table.items()}
-
-
-def restore(description: Any) -> Any:
-    """The parameter that `describe` described."""
-    if isinstance(description, list):
-        return tuple(restore(item) for item in description)
-    if not isinstance(description, dict):
-        return description
-    arguments = {key: restore(value) for key, value in description.get("with", {}).items()}
-    if "make" in description:
-        return pkgutil.resolve_name(description["make"])(**arguments)
-    if "partial" in description:
-        return functools.partial(pkgutil.resolve_name(description["partial"]), **arguments)
-    return pkgutil.resolve_name(description["function"])
+        table = {entry.name: getattr(value, entry.name) for entry in dataclasses.fields(value)}
+        kind, thing = "make", type(value)
+    elif isinstance(value, functools.partial) and not value.args:
+        table, kind, thing = value.keywords, "partial", value.func
+    else:
+        return {"function": _import_name(name, value)}
+    return {kind: _import_name(name, thing), "with": {key: _described(name, item) for key, item in table.items()}}
 
 
 def _import_name(name: str, thing: Any) -> str:

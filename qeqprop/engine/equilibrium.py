@@ -12,7 +12,7 @@ from qeqprop.engine.eigen import Spectrum, biorthogonal_spectrum
 from qeqprop.engine.levels import choose, couplings, follow, gaps, multiplet, overlaps, padded, splits
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.response import eigenstate_response, gibbs_response
-from qeqprop.interfaces import BoolArray, Certificate, ComplexArray, FloatArray, IntArray, NumberArray, Start
+from qeqprop.interfaces import BoolArray, Certificate, ComplexArray, FloatArray, NumberArray, Start
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +78,11 @@ def settle_level(
         overlap = overlaps(spectrum, members, origin, shares)
         crossed = (overlap < 0.5) | np.array(
             [
-                not np.any(np.isin(chosen, multiplet(energies, level, tolerance)))
-                for chosen, energies, tolerance in zip(members, spectrum.energies, tolerances, strict=True)
+                not np.any(np.isin(chosen, multiplet(row, level, tolerance)))
+                for chosen, row, tolerance in zip(members, spectrum.energies, tolerances, strict=True)
             ]
         )
-    states, weights = padded(spectrum, members)
+    states, weights, energies = padded(spectrum, members)
     below, above, degeneracy = gaps(spectrum, members, tolerances)
     nothing = np.zeros(len(members), dtype=np.bool_)
     ambiguous = undefined = nothing
@@ -90,7 +90,7 @@ def settle_level(
         ambiguous = splits(table, spectrum, members, observables[None], tolerances)
         if perturbations is not None:
             undefined = splits(table, spectrum, members, perturbations[:, None], tolerances)
-    residual = _residual(table, hamiltonians, spectrum, members)
+    residual = _residual(table, hamiltonians, states, energies)
     certificate = Certificate(
         residual=residual,
         gap_below=below,
@@ -109,7 +109,7 @@ def settle_level(
         response=None
         if perturbations is None
         else eigenstate_response(table, spectrum, members, hamiltonians, perturbations),
-        energies=np.array([np.mean(row[chosen]) for row, chosen in zip(spectrum.energies, members, strict=True)]),
+        energies=np.sum(weights * energies, axis=1),
         certificate=certificate,
         start=_start(hamiltonians, spectrum, states=states, weights=weights),
         crossed=crossed,
@@ -133,7 +133,7 @@ def settle_gibbs(
     density = np.swapaxes(spectrum.vectors, 1, 2) @ (weights[:, :, None] * spectrum.vectors.conj())
     ground = choose(spectrum, 0, tolerances, average=True)
     _, above, degeneracy = gaps(spectrum, ground, tolerances)
-    residual = _residual(table, hamiltonians, spectrum, [np.arange(table.dim)] * len(weights))
+    residual = _residual(table, hamiltonians, spectrum.vectors, spectrum.energies)
     unknown, nothing = np.full(len(weights), np.nan), np.zeros(len(weights), dtype=np.bool_)
     return Equilibrium(
         strings=np.real(table.traces(density)),
@@ -208,11 +208,7 @@ def _start(hamiltonians: FloatArray, spectrum: Spectrum, **arrays: NDArray[Any])
     return Start({"coefficients": hamiltonians, "energies": spectrum.energies, "vectors": spectrum.vectors, **arrays})
 
 
-def _residual(table: PauliTable, hamiltonians: FloatArray, spectrum: Spectrum, members: list[IntArray]) -> FloatArray:
-    """The largest ``||H psi - E psi||`` over the member states, (batch,)."""
-    states, weights = padded(spectrum, members)
-    energies = np.zeros(weights.shape)
-    for row, values, chosen in zip(energies, spectrum.energies, members, strict=True):
-        row[: len(chosen)] = values[chosen]
+def _residual(table: PauliTable, hamiltonians: FloatArray, states: NumberArray, energies: FloatArray) -> FloatArray:
+    """The largest ``||H psi - E psi||`` over the states (batch, g, dim) of energies (batch, g), (batch,)."""
     diagonals = [diagonal[:, None] for diagonal in table.diagonals(hamiltonians)]
     return np.max(np.linalg.norm(table.apply(diagonals, states) - energies[:, :, None] * states, axis=2), axis=1)

@@ -71,15 +71,16 @@ def overlaps(spectrum: Spectrum, members: list[IntArray], states: NumberArray, w
     return result
 
 
-def padded(spectrum: Spectrum, members: list[IntArray]) -> tuple[NumberArray, FloatArray]:
-    """Member states (batch, g, dim) and their equal weights (batch, g), padded with zeros to the largest g."""
+def padded(spectrum: Spectrum, members: list[IntArray]) -> tuple[NumberArray, FloatArray, FloatArray]:
+    """Member states (batch, g, dim), equal weights and energies (batch, g), padded with zeros to the largest g."""
     width = max(len(chosen) for chosen in members)
     states = np.zeros((len(members), width, spectrum.vectors.shape[-1]), dtype=spectrum.vectors.dtype)
-    weights = np.zeros((len(members), width))
+    weights, energies = np.zeros((len(members), width)), np.zeros((len(members), width))
     for sample, chosen in enumerate(members):
         states[sample, : len(chosen)] = spectrum.vectors[sample, chosen]
         weights[sample, : len(chosen)] = 1.0 / len(chosen)
-    return states, weights
+        energies[sample, : len(chosen)] = spectrum.energies[sample, chosen]
+    return states, weights, energies
 
 
 def membership(spectrum: Spectrum, members: list[IntArray]) -> BoolArray:

@@ -53,15 +53,12 @@ def eigenstate_response(
     Known eigenstates contribute by the sum over states; the rest of the space, if the spectrum is not complete, by
     conjugate gradients on ``(H - E) y = -Q N |n>``, where the operator is positive because all lower states are known.
     """
-    states, weights = padded(spectrum, members)
+    states, weights, energies = padded(spectrum, members)
     outside = ~membership(spectrum, members)
     diagonals = table.diagonals(perturbations)
     result = np.zeros((len(members), len(table.z)))
     for place in range(states.shape[1]):  # the g-th member of every sample; padding has the weight zero
-        state = states[:, place]
-        energy = np.array(
-            [row[chosen[min(place, len(chosen) - 1)]] for row, chosen in zip(spectrum.energies, members, strict=True)]
-        )
+        state, energy = states[:, place], energies[:, place]
         pushed = table.apply(diagonals, state)  # N |n>
         amplitude = np.einsum("bki,bi->bk", spectrum.vectors.conj(), pushed)
         splitting = spectrum.energies - energy[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from qeqprop.checks import check_fields
-from qeqprop.interfaces import FloatArray, Gradient, Loss, NotConverged, Settle, Settled, Want
+from qeqprop.interfaces import FloatArray, Gradient, Loss, NotConverged, NumberArray, Settle, Settled, Want
 
 _RADIAL_STEPS = 8
 _ARC_STEPS = 64
@@ -54,8 +54,7 @@ class Holomorphic:
         circle = free
         for radius in self.beta * np.arange(1, _RADIAL_STEPS + 1) / _RADIAL_STEPS:
             circle = settle(radius * phases * error, want=Want.ENERGY_GRADIENT, start=circle.start)
-        assert circle.energy_gradient is not None  # it was wanted
-        values = circle.energy_gradient.values
+        values = _gradients(circle)
         self._refuse_branch_points(settle, free, circle, phases * error)
         return Gradient(
             values=np.mean(np.real(values * phases.conj()), axis=(0, 1)) / self.beta,
@@ -73,18 +72,14 @@ class Holomorphic:
         Cauchy's formula for the value itself is asked too: the mean over the whole walk is the free expectation.
         """
         steps = ceil(_ARC_STEPS / self.points)
-        assert free.energy_gradient is not None  # all were wanted
-        arc, mean = circle, np.zeros_like(free.energy_gradient.values[0])
+        arc, mean = circle, np.zeros_like(_gradients(circle)[0])
         for step in range(1, steps + 1):
             turn = np.exp(2j * np.pi * step / (steps * self.points))
             arc = settle(self.beta * turn * directions, want=Want.ENERGY_GRADIENT, start=arc.start)
-            assert arc.energy_gradient is not None
-            mean = mean + np.mean(arc.energy_gradient.values, axis=0) / steps
-        assert arc.energy_gradient is not None
-        assert circle.energy_gradient is not None
-        along_rays = np.roll(circle.energy_gradient.values, -1, axis=0)
-        distance = np.max(np.abs(arc.energy_gradient.values - along_rays), axis=(0, 2))
-        offset = np.max(np.abs(mean - free.energy_gradient.values[0]), axis=1)
+            mean = mean + np.mean(_gradients(arc), axis=0) / steps
+        along_rays = np.roll(_gradients(circle), -1, axis=0)
+        distance = np.max(np.abs(_gradients(arc) - along_rays), axis=(0, 2))
+        offset = np.max(np.abs(mean - _gradients(free)[0]), axis=1)
         scale = 1.0 + np.max(np.abs(along_rays), axis=(0, 2))
         outside = np.flatnonzero((distance > 1e-5 * scale) | (offset > 0.02 * scale))
         if len(outside):
@@ -93,3 +88,9 @@ class Holomorphic:
                 f"{'s' * (len(outside) > 1)} {', '.join(map(str, outside[:5]))}: the level meets another one inside, "
                 "and the contour average is not the gradient. Use a smaller beta."
             )
+
+
+def _gradients(settled: Settled) -> NumberArray:
+    """``<dH/dtheta>`` of a call that wanted it, (n_nudges, batch, n_trainable)."""
+    assert settled.energy_gradient is not None
+    return settled.energy_gradient.values
