@@ -1,4 +1,4 @@
-"""The command line: ``qeqprop init``, ``check``, ``run``, ``show``."""
+"""The command line: ``qeqprop init``, ``check``, ``run``, ``show``, ``warm-up``."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ _CHECK_HELP = """Say what a run file would do, and find its mistakes; run nothin
 Examples:
   qeqprop check iris.toml
   qeqprop check iris.toml --set network.sites=8
+"""
+_WARM_UP_HELP = """Compile the engine for this processor now, rather than at the first use.
+
+It takes about a minute once; the result is kept on disk (NUMBA_CACHE_DIR chooses where), and later starts take a
+second. Useful in a job script, before many processes start together.
 """
 _SHOW_HELP = """Show the numbers of a run folder and draw its pictures (loss.png, network.png) into it.
 
@@ -164,6 +169,25 @@ def show(
             if draw:
                 for path in report.pictures(folder):
                     typer.echo(f"drawn: {path}")
+
+
+@app.command(help=_WARM_UP_HELP, short_help="Compile the engine for this processor now.")
+def warm_up() -> None:
+    """Compiles or loads every kernel."""
+    import time
+
+    from rich.console import Console
+
+    console = Console()
+    with console.status("Loading the engine"):
+        from qeqprop.engine.compilation import warm_up as parts
+
+        steps = parts()
+    for name, step in steps.items():
+        begin = time.perf_counter()
+        with console.status(f"Compiling: {name}"):
+            step()
+        console.print(f"{name}: ready after {time.perf_counter() - begin:.1f} s", highlight=False)
 
 
 @app.command(help=_INIT_HELP, short_help="Write an example run file.")

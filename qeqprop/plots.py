@@ -342,7 +342,8 @@ def _levels(network: Network, path: FloatArray, x: ArrayLike, n_levels: int) -> 
         if network.num_sites <= _DENSE_SITES or 4 * n_levels > table.dim:
             energies = dense_spectrum(table, coefficients).energies[0, :n_levels]
         else:
-            energies = lowest_spectrum(table, coefficients, n_levels).energies[0]
+            goals = 1e-9 * np.maximum(np.sum(np.abs(coefficients), axis=1), 1e-300)
+            energies = lowest_spectrum(table, coefficients, n_levels, n_accurate=n_levels, goals=goals).energies[0]
         found.append(energies - energies[0])
     return np.stack(found)
 

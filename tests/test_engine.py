@@ -91,10 +91,18 @@ def test_iterative_and_dense_spectra_agree(letters):
     labels = sorted({"".join(random.choice(list("I" + letters), 7)) for _ in range(30)} - {"I" * 7})
     table = PauliTable.of(PauliList(labels))
     coefficients = random.normal(size=(2, len(labels)))
-    dense, few = dense_spectrum(table, coefficients), lowest_spectrum(table, coefficients, 5)
+    dense = dense_spectrum(table, coefficients)
+    few = lowest_spectrum(table, coefficients, 5, n_accurate=5, goals=np.full(2, 1e-11))
+    assert np.max(few.residuals) < 1e-10
     np.testing.assert_allclose(few.energies, dense.energies[:, :5], atol=1e-10)
     overlaps = np.abs(np.einsum("bki,bki->bk", few.vectors.conj(), dense.vectors[:, :5]))
     np.testing.assert_allclose(overlaps, 1.0, atol=1e-8)
+
+
+def response_of(table, spectrum, level, row, nudge):
+    members, weights = np.array([[level]]), np.ones((1, 1))
+    limits = {"spacings": np.array([1e-9]), "tolerance": 1e-12}
+    return eigenstate_response(table, spectrum, members, weights, row, nudge, **limits)
 
 
 @given(pauli_sums(max_sites=4), st.integers(0, 2))
@@ -115,12 +123,13 @@ def test_response_is_perturbation_theory_with_and_without_the_whole_spectrum(cas
         perturbation_theory(matrix_of(labels, row[0]), matrix_of(labels, nudge[0]), dense_string(label), level)
         for label in labels
     ]
-    members = [np.array([level])]
-    full = eigenstate_response(table, spectrum, members, row, nudge)
+    full = response_of(table, spectrum, level, row, nudge)
     np.testing.assert_allclose(full[0], wanted, rtol=1e-8, atol=1e-8)
-    part = Spectrum(spectrum.energies[:, : level + 2], spectrum.vectors[:, : level + 2])
-    projected = eigenstate_response(table, part, members, row, nudge)
-    np.testing.assert_allclose(projected[0], wanted, rtol=1e-8, atol=1e-8)
+    few = (spectrum.energies, spectrum.vectors, spectrum.residuals)
+    part = Spectrum(*(array[:, : level + 2] for array in few), n_accurate=level + 1)
+    if sites > 2:
+        projected = response_of(table, part, level, row, nudge)
+        np.testing.assert_allclose(projected[0], wanted, rtol=1e-8, atol=1e-8)
 
 
 @given(pauli_sums(max_sites=3), st.sampled_from([0.1, 0.7, 5.0]))
@@ -144,7 +153,7 @@ def test_gibbs_response_survives_a_tiny_temperature():
     row = np.array([[-0.8, -1.5]])
     spectrum = dense_spectrum(table, row)
     cold = gibbs_response(table, spectrum, np.array([[1.0, 0.0]]), 1e-3, np.array([[1.0, 0.0]]))
-    ground = eigenstate_response(table, spectrum, [np.array([0])], row, np.array([[1.0, 0.0]]))
+    ground = response_of(table, spectrum, 0, row, np.array([[1.0, 0.0]]))
     np.testing.assert_allclose(cold, ground, atol=1e-12)
 
 
@@ -156,16 +165,16 @@ def test_multiplets_are_found_from_any_member():
 
 
 def test_a_state_is_followed_through_a_crossing_and_kept_without_a_majority():
-    vectors = np.eye(3)[None]
-    spectrum = Spectrum(np.array([[0.0, 1.0, 2.0]]), vectors)
+    spectrum = Spectrum(np.array([[0.0, 1.0, 2.0]]), np.eye(3)[None], np.zeros((1, 3)), 3)
+    one = np.ones((1, 1))
     away = np.array([[[0.1, np.sqrt(0.99), 0.0]]])
-    members = follow(spectrum, 0, np.array([1e-9]), away, np.ones((1, 1)))
-    assert members[0].tolist() == [1]
-    np.testing.assert_allclose(overlaps(spectrum, members, away, np.ones((1, 1))), 0.99)
+    members, weights = follow(spectrum, 0, np.array([1e-9]), away, one)
+    assert members.tolist() == [[1]]
+    np.testing.assert_allclose(overlaps(spectrum, members, weights, away, one), 0.99)
     split = np.array([[[0.5, 0.6, np.sqrt(1 - 0.61)]]])
-    members = follow(spectrum, 0, np.array([1e-9]), split, np.ones((1, 1)))
-    assert members[0].tolist() == [0]
-    np.testing.assert_allclose(overlaps(spectrum, members, split, np.ones((1, 1))), 0.25)
+    members, weights = follow(spectrum, 0, np.array([1e-9]), split, one)
+    assert members.tolist() == [[0]]
+    np.testing.assert_allclose(overlaps(spectrum, members, weights, split, one), 0.25)
 
 
 def test_biorthogonal_states_reduce_to_eigenstates_and_certify_their_residual():
@@ -179,6 +188,8 @@ def test_biorthogonal_states_reduce_to_eigenstates_and_certify_their_residual():
         dense_spectrum(table, row),
         level=0,
         tolerances=np.array([1e-9]),
+        spacings=np.array([1e-9]),
+        response_tolerance=1e-11,
         average=False,
         by_overlap=False,
         observables=np.eye(5),

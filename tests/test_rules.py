@@ -141,7 +141,7 @@ def test_a_split_level_has_no_response_and_an_ambiguous_output_is_said():
         trainable=[term("ZZ", (0, 1), 2, -1.0)], outputs=[term("Z", (0,), 2)], static=term("XX", (0, 1), 2, -0.1)
     )
     with pytest.warns(PhysicsWarning, match="degenerate"):
-        qeqprop.predict(network.freeze({0: 1.0}), [], np.zeros((1, 0)), solver=Exact(level=0, tolerance=0.3))
+        qeqprop.predict(network.freeze({0: 1.0}), [], np.zeros((1, 0)), solver=Exact(level=0, degenerate=0.3))
     lone = qeqprop.Network.of(trainable=[term("ZZ", (0, 1), 2, -1.0)], outputs=[term("Z", (0,), 2)])
     with pytest.warns(PhysicsWarning, match="degenerate"), pytest.raises(NotConverged, match="multiplet='average'"):
         qeqprop.gradient(lone, [1.0], np.zeros((1, 0)), np.full((1, 1), 0.5), loss=losses.mean_squared_error)

@@ -5,17 +5,18 @@ Vectors are stored as rows: ``vectors[b, i]`` is eigenvector i of sample b.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from qeqprop.engine import compiled
+from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
-from qeqprop.interfaces import ComplexArray, FloatArray, NotConverged, NumberArray
+from qeqprop.interfaces import ComplexArray, FloatArray, IntArray, NumberArray
 
-_SPARSE_DIM = 1 << 14
+_COMPILED_DIM = 8  # below, the batch is not worth the lanes
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +26,14 @@ class Spectrum:
     Attributes:
         energies: (batch, n_states), ascending.
         vectors: (batch, n_states, dim).
+        residuals: (batch, n_states) ``||H psi - E psi||``.
+        n_accurate: how many of the states are solved; any others only tell how far the next level is.
     """
 
     energies: FloatArray
     vectors: NumberArray
+    residuals: FloatArray
+    n_accurate: int
 
     @property
     def complete(self) -> bool:
@@ -37,9 +42,11 @@ class Spectrum:
 
 def dense_spectrum(table: PauliTable, coefficients: FloatArray) -> Spectrum:
     """All eigenpairs of every sum; coefficients (batch, n_strings)."""
+    matrices = table.matrices(coefficients)
     with _blas_threads().limit(limits=1):  # threads of the library slow small matrices down by an order of magnitude
-        energies, columns = np.linalg.eigh(table.matrices(coefficients))
-    return Spectrum(energies, np.ascontiguousarray(np.swapaxes(columns, -1, -2)))
+        energies, columns = np.linalg.eigh(matrices)
+        residuals = np.linalg.norm(matrices @ columns - columns * energies[:, None, :], axis=1)
+    return Spectrum(energies, np.ascontiguousarray(np.swapaxes(columns, -1, -2)), residuals, table.dim)
 
 
 @cache
@@ -47,54 +54,66 @@ def _blas_threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def lowest_spectrum(table: PauliTable, coefficients: FloatArray, n_states: int) -> Spectrum:
-    """The lowest ``n_states`` eigenpairs of every sum by implicitly restarted Lanczos, matrix-free.
+def lowest_spectrum(
+    table: PauliTable,
+    coefficients: FloatArray,
+    n_states: int,
+    *,
+    n_accurate: int,
+    goals: FloatArray,
+    nearby: NumberArray | None = None,
+) -> Spectrum:
+    """The lowest ``n_states`` eigenpairs of every sum by Lanczos with deflation, matrix-free and compiled.
 
-    The starting vector is random (with a fixed seed) on purpose: a vector with a symmetry would never leave its sector
-    and miss levels below.
-
-    Raises:
-        NotConverged: if the iteration gives up.
+    Args:
+        table: the strings, of at least four sites.
+        coefficients: (batch, n_strings).
+        n_states: how many states; those from ``n_accurate`` on only tell how far the next level is, to about a percent.
+        n_accurate: how many states to solve to their goal.
+        goals: (batch,) residuals ``||H psi - E psi||`` to reach; what was reached is in the result.
+        nearby: (batch, at least n_states, dim) states of similar sums to start from. Starts are random otherwise, and
+            always hold a trace of everything: one with a symmetry would never leave its sector and miss levels below.
     """
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-
-    dtype = np.float64 if table.real else np.complex128
-    energies = np.empty((len(coefficients), n_states))
-    vectors = np.empty((len(coefficients), n_states, table.dim), dtype=dtype)
-    first = np.random.default_rng(0).normal(size=table.dim).astype(dtype)
-    for sample, row in enumerate(coefficients):
-        operator = LinearOperator((table.dim, table.dim), matvec=applier(table, row), dtype=dtype)  # pyright: ignore[reportCallIssue]
-        basis = min(table.dim, max(24, 3 * n_states))
-        try:
-            found, columns = eigsh(operator, k=n_states, which="SA", v0=first, ncv=basis, maxiter=20000)
-        except ArpackNoConvergence as error:
-            raise NotConverged(
-                f"Sample {sample}: the iterative eigensolver found {len(error.eigenvalues)} of {n_states} states. "
-                "Ask for a lower level, or raise `dense_sites` for a small network."
-            ) from None
-        order = np.argsort(found)
-        energies[sample] = found[order]
-        vectors[sample] = np.linalg.qr(columns[:, order])[0].T  # degenerate ARPACK vectors are orthogonal to 1e-8 only
-    return Spectrum(energies, vectors)
+    start = None if nearby is None else real_picture(table, nearby[:, :n_states])
+    energies, residuals, vectors = compiled.lowest_states(
+        layout_of(table), coefficients, n_states, n_accurate, goals, start
+    )
+    if np.any(np.diff(energies, axis=1) < 0):  # a level was found after one just above it
+        order = np.argsort(energies, axis=1)
+        energies, residuals = np.take_along_axis(energies, order, 1), np.take_along_axis(residuals, order, 1)
+        vectors = np.take_along_axis(vectors, order[:, :, None], 1)
+    return Spectrum(energies, complex_picture(table, vectors), residuals, n_accurate)
 
 
-def applier(table: PauliTable, row: NumberArray) -> Callable[[NumberArray], NumberArray]:
-    """``psi -> H psi`` for one sum, with everything that does not depend on psi done once.
+def real_picture(table: PauliTable, vectors: NumberArray) -> FloatArray:
+    """Vectors (..., dim) as the compiled engine stores them: as they are, or real parts before imaginary parts."""
+    if table.real:
+        return np.real(vectors)
+    return np.concatenate([np.real(vectors), np.imag(vectors)], axis=-1)
 
-    Few flip masks on a small space are fastest as a sparse matrix; on a large one its indices would cost more memory
-    traffic than the numbers, and the sum is applied mask by mask.
+
+def complex_picture(table: PauliTable, vectors: FloatArray) -> NumberArray:
+    """The reverse of `real_picture`."""
+    return vectors if table.real else vectors[..., : table.dim] + 1j * vectors[..., table.dim :]
+
+
+def string_elements(
+    table: PauliTable, bras: NumberArray, which_bra: IntArray, kets: NumberArray, which_ket: IntArray
+) -> NumberArray:
+    """``<bra|P_s|ket>`` of every string, (batch, n_strings), complex where a string is.
+
+    The states of sample b are ``bras[b, which_bra[b]]`` and ``kets[b, which_ket[b]]`` of arrays (batch, n, dim).
     """
-    diagonals = table.diagonals(row)
-    if table.dim > _SPARSE_DIM:
-        return lambda psi: table.apply(diagonals, psi.reshape(-1))
-    from scipy.sparse import csr_array
-
-    basis = np.arange(table.dim)
-    sources = np.stack([basis ^ mask for mask, _ in table.groups], axis=1)  # row b of H has column b xor x
-    entries = np.stack([diagonal[flipped] for diagonal, flipped in zip(diagonals, sources.T, strict=True)], axis=1)
-    starts = np.arange(table.dim + 1) * len(table.groups)
-    matrix = csr_array((entries.reshape(-1), sources.reshape(-1), starts), shape=(table.dim, table.dim))
-    return lambda psi: matrix @ psi.reshape(-1)
+    if table.dim < _COMPILED_DIM:
+        rows = np.arange(len(bras))
+        values = table.elements(bras[rows, which_bra], kets[rows, which_ket])
+        return np.real(values) if table.real else values
+    layout, right = layout_of(table), real_picture(table, kets)
+    values = compiled.string_elements(layout, real_picture(table, bras), which_bra, right, which_ket)
+    if table.real:
+        return values
+    turned = real_picture(table, 1j * bras)  # Re <i u|P|v> = Im <u|P|v>
+    return values + 1j * compiled.string_elements(layout, turned, which_bra, right, which_ket)
 
 
 def biorthogonal_spectrum(

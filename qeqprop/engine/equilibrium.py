@@ -8,11 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qeqprop.engine.eigen import Spectrum, biorthogonal_spectrum
-from qeqprop.engine.levels import choose, couplings, follow, gaps, multiplet, overlaps, padded, splits
+from qeqprop.engine.eigen import Spectrum, biorthogonal_spectrum, string_elements
+from qeqprop.engine.levels import (
+    choose,
+    couplings,
+    follow,
+    gaps,
+    multiplet,
+    neighbour_elements,
+    overlaps,
+    splits,
+    take,
+)
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.response import eigenstate_response, gibbs_response
-from qeqprop.interfaces import BoolArray, Certificate, ComplexArray, FloatArray, NumberArray, Start
+from qeqprop.interfaces import (
+    BoolArray,
+    Certificate,
+    ComplexArray,
+    FloatArray,
+    IntArray,
+    NumberArray,
+    Start,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +66,8 @@ def settle_level(
     *,
     level: int,
     tolerances: FloatArray,
+    spacings: FloatArray,
+    response_tolerance: float,
     average: bool,
     by_overlap: bool,
     observables: FloatArray,
@@ -61,57 +81,75 @@ def settle_level(
         hamiltonians: (batch, n_strings).
         spectrum: lowest eigenpairs, at least one distinct level above ``level`` unless complete.
         level: index of the state.
-        tolerances: (batch,) spacing below which levels are degenerate, and largest residual.
+        tolerances: (batch,) largest residual.
+        spacings: (batch,) distance below which levels are degenerate.
+        response_tolerance: largest relative residual of the equation for the response.
         average: take the projector on the whole degenerate level.
         by_overlap: with a start, take the state that continues it rather than the one of the same index.
         observables: (n_observables, n_strings), for the certificate.
         perturbations: (batch, n_strings) or None.
         start: with arrays "states" and "weights", or None.
     """
-    members = choose(spectrum, level, tolerances, average)
+    members, weights = choose(spectrum, level, spacings, average)
     crossed = np.zeros(len(members), dtype=np.bool_)
     overlap = np.full(len(members), np.nan)
     if start is not None:
         origin, shares = start.arrays["states"], start.arrays["weights"]
         if by_overlap:
-            members = follow(spectrum, level, tolerances, origin, shares)
-        overlap = overlaps(spectrum, members, origin, shares)
-        crossed = (overlap < 0.5) | np.array(
-            [
-                not np.any(np.isin(chosen, multiplet(row, level, tolerance)))
-                for chosen, row, tolerance in zip(members, spectrum.energies, tolerances, strict=True)
-            ]
-        )
-    states, weights, energies = padded(spectrum, members)
-    below, above, degeneracy = gaps(spectrum, members, tolerances)
-    nothing = np.zeros(len(members), dtype=np.bool_)
-    ambiguous = undefined = nothing
-    if np.any(degeneracy > [len(chosen) for chosen in members]):
-        ambiguous = splits(table, spectrum, members, observables[None], tolerances)
+            members, weights = follow(spectrum, level, spacings, origin, shares)
+        overlap = overlaps(spectrum, members, weights, origin, shares)
+        crossed = overlap < 0.5
+        if by_overlap:
+            crossed |= np.array(
+                [
+                    not np.any(np.isin(chosen, multiplet(row, level, spacing)))
+                    for chosen, row, spacing in zip(members, spectrum.energies, spacings, strict=True)
+                ]
+            )
+    below, above, degeneracy = gaps(spectrum, members, spacings)
+    ambiguous = undefined = np.zeros(len(members), dtype=np.bool_)
+    if np.any(degeneracy > np.sum(weights > 0, axis=1)):
+        ambiguous = splits(table, spectrum, members, observables[None], spacings)
         if perturbations is not None:
-            undefined = splits(table, spectrum, members, perturbations[:, None], tolerances)
-    residual = _residual(table, hamiltonians, states, energies)
+            undefined = splits(table, spectrum, members, perturbations[:, None], spacings)
+    rows = np.arange(len(members))[:, None]
+    residual = np.max(spectrum.residuals[rows, members], axis=1)
+    if start is not None and start.arrays.get("vectors") is spectrum.vectors and "strings" in start.arrays:
+        strings, elements = start.arrays["strings"], start.arrays["elements"]  # the very states of the start
+    else:
+        strings, elements = _strings(table, spectrum, members, weights), neighbour_elements(table, spectrum, members)
     certificate = Certificate(
         residual=residual,
         gap_below=below,
         gap_above=above,
         degeneracy=degeneracy,
-        level=np.array([chosen[0] for chosen in members]),
+        level=members[:, 0],
         overlap=overlap,
         nudge_coupling=np.full(len(members), np.nan)
         if perturbations is None
-        else couplings(table, spectrum, members, perturbations[:, None]),
-        trainable_coupling=couplings(table, spectrum, members, observables[None]),
+        else couplings(elements, perturbations[:, None]),
+        trainable_coupling=couplings(elements, observables[None]),
         converged=residual <= tolerances,
     )
     return Equilibrium(
-        strings=np.einsum("bg,bgs->bs", weights, np.real(table.elements(states, states))),
+        strings=strings,
         response=None
         if perturbations is None
-        else eigenstate_response(table, spectrum, members, hamiltonians, perturbations),
-        energies=np.sum(weights * energies, axis=1),
+        else eigenstate_response(
+            table,
+            spectrum,
+            members,
+            weights,
+            hamiltonians,
+            perturbations,
+            spacings=spacings,
+            tolerance=response_tolerance,
+        ),
+        energies=np.sum(weights * spectrum.energies[rows, members], axis=1),
         certificate=certificate,
-        start=_start(hamiltonians, spectrum, states=states, weights=weights),
+        start=_start(
+            hamiltonians, spectrum, states=take(spectrum, members), weights=weights, strings=strings, elements=elements
+        ),
         crossed=crossed,
         ambiguous=ambiguous,
         undefined=undefined,
@@ -125,15 +163,16 @@ def settle_gibbs(
     *,
     temperature: float,
     tolerances: FloatArray,
+    spacings: FloatArray,
     perturbations: FloatArray | None,
 ) -> Equilibrium:
     """The Gibbs state ``exp(-H/T)/Z`` of every sample from its complete spectrum."""
     boltzmann = np.exp(-(spectrum.energies - spectrum.energies[:, :1]) / temperature)
     weights = boltzmann / np.sum(boltzmann, axis=1, keepdims=True)
     density = np.swapaxes(spectrum.vectors, 1, 2) @ (weights[:, :, None] * spectrum.vectors.conj())
-    ground = choose(spectrum, 0, tolerances, average=True)
-    _, above, degeneracy = gaps(spectrum, ground, tolerances)
-    residual = _residual(table, hamiltonians, spectrum.vectors, spectrum.energies)
+    ground, _ = choose(spectrum, 0, spacings, average=True)
+    _, above, degeneracy = gaps(spectrum, ground, spacings)
+    residual = np.max(spectrum.residuals, axis=1)
     unknown, nothing = np.full(len(weights), np.nan), np.zeros(len(weights), dtype=np.bool_)
     return Equilibrium(
         strings=np.real(table.traces(density)),
@@ -204,11 +243,22 @@ def settle_biorthogonal(
     )
 
 
+def _strings(table: PauliTable, spectrum: Spectrum, members: IntArray, weights: FloatArray) -> FloatArray:
+    """The mean of ``<P_s>`` over the members, (batch, n_strings)."""
+    result = np.zeros((len(members), len(table.z)))
+    for member, weight in zip(members.T, weights.T, strict=True):
+        result += weight[:, None] * np.real(string_elements(table, spectrum.vectors, member, spectrum.vectors, member))
+    return result
+
+
 def _start(hamiltonians: FloatArray, spectrum: Spectrum, **arrays: NDArray[Any]) -> Start:
-    return Start({"coefficients": hamiltonians, "energies": spectrum.energies, "vectors": spectrum.vectors, **arrays})
-
-
-def _residual(table: PauliTable, hamiltonians: FloatArray, states: NumberArray, energies: FloatArray) -> FloatArray:
-    """The largest ``||H psi - E psi||`` over the states (batch, g, dim) of energies (batch, g), (batch,)."""
-    diagonals = [diagonal[:, None] for diagonal in table.diagonals(hamiltonians)]
-    return np.max(np.linalg.norm(table.apply(diagonals, states) - energies[:, :, None] * states, axis=2), axis=1)
+    return Start(
+        {
+            "coefficients": hamiltonians,
+            "energies": spectrum.energies,
+            "vectors": spectrum.vectors,
+            "residuals": spectrum.residuals,
+            "accurate": np.full(len(hamiltonians), spectrum.n_accurate),
+            **arrays,
+        }
+    )

@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import numpy as np
 
-from qeqprop.engine.eigen import Spectrum
+from qeqprop.engine.eigen import Spectrum, string_elements
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.interfaces import BoolArray, FloatArray, IntArray, NumberArray
 
 _NEIGHBOURS = 4  # how many of the nearest states a certificate looks at
 
 
-def multiplet(energies: FloatArray, level: int, tolerance: float) -> IntArray:
-    """Indices of all states within a chain of spacings below ``tolerance`` around ``level``; energies (n_states,)."""
+def multiplet(energies: FloatArray, level: int, spacing: float) -> IntArray:
+    """Indices of all states within a chain of distances up to ``spacing`` around ``level``; energies (n_states,)."""
     first = last = level
-    while first > 0 and energies[first] - energies[first - 1] <= tolerance:
+    while first > 0 and energies[first] - energies[first - 1] <= spacing:
         first -= 1
-    while last + 1 < len(energies) and energies[last + 1] - energies[last] <= tolerance:
+    while last + 1 < len(energies) and energies[last + 1] - energies[last] <= spacing:
         last += 1
     return np.arange(first, last + 1)
 
 
-def choose(spectrum: Spectrum, level: int, tolerances: FloatArray, average: bool) -> list[IntArray]:
-    """The member states of ``level`` in every sample: the level's own index, or its whole multiplet."""
+def choose(spectrum: Spectrum, level: int, spacings: FloatArray, average: bool) -> tuple[IntArray, FloatArray]:
+    """The member states (batch, g) of ``level`` and their weights: the level's own index, or its whole multiplet."""
     if not average:
-        return [np.array([level])] * len(spectrum.energies)
-    return [multiplet(row, level, tolerance) for row, tolerance in zip(spectrum.energies, tolerances, strict=True)]
+        shape = (len(spectrum.energies), 1)
+        return np.full(shape, level), np.ones(shape)
+    return _table([multiplet(row, level, spacing) for row, spacing in zip(spectrum.energies, spacings, strict=True)])
+
+
+def _table(members: list[IntArray]) -> tuple[IntArray, FloatArray]:
+    """Lists of members as a table, padded with the first of each list at the weight zero."""
+    width = max(len(chosen) for chosen in members)
+    table = np.array([np.concatenate([chosen, np.full(width - len(chosen), chosen[0])]) for chosen in members])
+    weights = np.zeros(table.shape)
+    for row, chosen in zip(weights, members, strict=True):
+        row[: len(chosen)] = 1.0 / len(chosen)
+    return table, weights
 
 
 def follow(
-    spectrum: Spectrum, level: int, tolerances: FloatArray, states: NumberArray, weights: FloatArray
-) -> list[IntArray]:
-    """The member states that continue the given ones.
+    spectrum: Spectrum, level: int, spacings: FloatArray, states: NumberArray, weights: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """The member states that continue the given ones, and their weights.
 
     One state continues in the level of its index while that level holds at least half of it, else in the level that
     does; a projector on g states continues in the g states with the largest weight. Without any majority the index
@@ -40,7 +51,7 @@ def follow(
     Args:
         spectrum: of the new Hamiltonians.
         level: the index asked for.
-        tolerances: (batch,) spacing below which levels are one.
+        spacings: (batch,) distance below which levels are one.
         states: (batch, g, dim) where the states came from.
         weights: (batch, g) zero for padding.
     """
@@ -48,57 +59,52 @@ def follow(
     for sample, (energies, vectors) in enumerate(zip(spectrum.energies, spectrum.vectors, strict=True)):
         origin = states[sample][weights[sample] > 0]
         shares = np.sum(np.abs(vectors.conj() @ origin.T) ** 2, axis=1)  # (n_states,), at most 1 each
+        shares[spectrum.n_accurate :] = 0.0
         if len(origin) == 1:
-            home = multiplet(energies, level, tolerances[sample])
+            home = multiplet(energies, level, spacings[sample])
             if np.sum(shares[home]) < 0.5:
-                away = multiplet(energies, int(np.argmax(shares)), tolerances[sample])
+                away = multiplet(energies, int(np.argmax(shares)), spacings[sample])
                 home = away if np.sum(shares[away]) > 0.5 else home
             chosen = home[[int(np.argmax(shares[home]))]]
         else:
             best = np.sort(np.argsort(-shares, kind="stable")[: len(origin)])
-            own = multiplet(energies, level, tolerances[sample])
+            own = multiplet(energies, level, spacings[sample])
             chosen = best if np.sum(shares[best]) > 0.5 * len(origin) or len(own) != len(origin) else own
         members.append(chosen)
-    return members
+    return _table(members)
 
 
-def overlaps(spectrum: Spectrum, members: list[IntArray], states: NumberArray, weights: FloatArray) -> FloatArray:
+def overlaps(
+    spectrum: Spectrum, members: IntArray, weights: FloatArray, states: NumberArray, origin_weights: FloatArray
+) -> FloatArray:
     """How much of the given states the members hold, from 0 to 1, (batch,); arguments as for `follow`."""
-    result = np.empty(len(members))
-    for sample, chosen in enumerate(members):
-        origin = states[sample][weights[sample] > 0]
-        result[sample] = np.sum(np.abs(spectrum.vectors[sample, chosen].conj() @ origin.T) ** 2) / len(origin)
-    return result
+    found = take(spectrum, members) * (weights > 0)[:, :, None]
+    origin = states * (origin_weights > 0)[:, :, None]
+    inner = np.einsum("bgi,bhi->bgh", found.conj(), origin)
+    return np.sum(np.abs(inner) ** 2, axis=(1, 2)) / np.sum(origin_weights > 0, axis=1)
 
 
-def padded(spectrum: Spectrum, members: list[IntArray]) -> tuple[NumberArray, FloatArray, FloatArray]:
-    """Member states (batch, g, dim), equal weights and energies (batch, g), padded with zeros to the largest g."""
-    width = max(len(chosen) for chosen in members)
-    states = np.zeros((len(members), width, spectrum.vectors.shape[-1]), dtype=spectrum.vectors.dtype)
-    weights, energies = np.zeros((len(members), width)), np.zeros((len(members), width))
-    for sample, chosen in enumerate(members):
-        states[sample, : len(chosen)] = spectrum.vectors[sample, chosen]
-        weights[sample, : len(chosen)] = 1.0 / len(chosen)
-        energies[sample, : len(chosen)] = spectrum.energies[sample, chosen]
-    return states, weights, energies
+def take(spectrum: Spectrum, members: IntArray) -> NumberArray:
+    """The member states, (batch, g, dim)."""
+    first = int(members[0, 0])
+    if members.shape[1] == 1 and np.all(members == first):
+        return spectrum.vectors[:, first : first + 1]
+    return spectrum.vectors[np.arange(len(members))[:, None], members]
 
 
-def membership(spectrum: Spectrum, members: list[IntArray]) -> BoolArray:
+def membership(spectrum: Spectrum, members: IntArray) -> BoolArray:
     """Which states are members, (batch, n_states)."""
     result = np.zeros(spectrum.energies.shape, dtype=np.bool_)
-    for row, chosen in zip(result, members, strict=True):
-        row[chosen] = True
+    result[np.arange(len(members))[:, None], members] = True
     return result
 
 
-def gaps(
-    spectrum: Spectrum, members: list[IntArray], tolerances: FloatArray
-) -> tuple[FloatArray, FloatArray, IntArray]:
+def gaps(spectrum: Spectrum, members: IntArray, spacings: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
     """Distances (batch,) to the next distinct level below and above, and the degeneracy of the level."""
     energies, member = spectrum.energies, membership(spectrum, members)
     rows, positions = np.arange(len(energies)), np.arange(energies.shape[1])
     first, last = member.argmax(axis=1), positions[-1] - member[:, ::-1].argmax(axis=1)
-    jumps = np.diff(energies, axis=1, prepend=energies[:, :1]) > tolerances[:, None]
+    jumps = np.diff(energies, axis=1, prepend=energies[:, :1]) > spacings[:, None]
     level = np.cumsum(jumps, axis=1)  # number of the level each state belongs to
     own = level == level[rows, first][:, None]
     end = np.maximum(positions[-1] - own[:, ::-1].argmax(axis=1), last)
@@ -109,27 +115,26 @@ def gaps(
     return below, above, np.maximum(own.sum(axis=1), member.sum(axis=1))
 
 
-def couplings(table: PauliTable, spectrum: Spectrum, members: list[IntArray], operators: FloatArray) -> FloatArray:
-    """Largest ``|<m|operator|n>|`` between the first member n and its nearest non-members m, (batch,).
+def neighbour_elements(table: PauliTable, spectrum: Spectrum, members: IntArray) -> NumberArray:
+    """``<m|P_s|n>`` from the first member n to the nearest non-members m, (batch, n, n_strings), zero where none."""
+    member = membership(spectrum, members)
+    distance = np.abs(spectrum.energies - spectrum.energies[np.arange(len(members)), members[:, 0]][:, None])
+    distance = np.where(member, np.inf, distance)
+    count = min(_NEIGHBOURS, int(np.max(np.sum(~member, axis=1))))
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :count]
+    there = np.isfinite(np.take_along_axis(distance, nearest, axis=1))
+    values = [string_elements(table, spectrum.vectors, m, spectrum.vectors, members[:, 0]) for m in nearest.T]
+    return np.stack(values, axis=1) * there[:, :, None] if values else np.zeros((len(members), 0, len(table.z)))
 
-    Args:
-        table: the strings.
-        spectrum: eigenstates.
-        members: indices of the member states of each sample.
-        operators: (batch or 1, n_operators, n_strings) coefficients.
-    """
-    energies, member = spectrum.energies, membership(spectrum, members)
-    rows, first = np.arange(len(energies)), member.argmax(axis=1)
-    distance = np.where(member, np.inf, np.abs(energies - energies[rows, first][:, None]))
-    nearest = np.argsort(distance, axis=1, kind="stable")[:, :_NEIGHBOURS]
-    reachable = np.isfinite(np.take_along_axis(distance, nearest, axis=1))
-    elements = table.elements(spectrum.vectors[rows[:, None], nearest], spectrum.vectors[rows, first][:, None])
-    values = np.abs(elements @ np.swapaxes(operators, 1, 2))  # (batch, n_nearest, n_operators)
-    return np.max(np.where(reachable[:, :, None], values, 0.0), axis=(1, 2), initial=0.0)
+
+def couplings(elements: NumberArray, operators: FloatArray) -> FloatArray:
+    """Largest ``|<m|operator|n>|`` of `neighbour_elements`, (batch,); operators (batch or 1, n, n_strings)."""
+    values = np.abs(elements @ np.swapaxes(operators, 1, 2))  # (batch, n, n_operators)
+    return np.max(values, axis=(1, 2), initial=0.0)
 
 
 def splits(
-    table: PauliTable, spectrum: Spectrum, members: list[IntArray], operators: FloatArray, tolerances: FloatArray
+    table: PauliTable, spectrum: Spectrum, members: IntArray, operators: FloatArray, spacings: FloatArray
 ) -> BoolArray:
     """Whether some operator is not a multiple of one within the level of the (single) member state, (batch,).
 
@@ -139,14 +144,16 @@ def splits(
     for sample, (energies, vectors, chosen) in enumerate(
         zip(spectrum.energies, spectrum.vectors, members, strict=True)
     ):
-        level = multiplet(energies, int(chosen[0]), tolerances[sample])
-        if len(level) == len(chosen):
+        level = multiplet(energies, int(chosen[0]), spacings[sample])
+        if len(level) == len(np.unique(chosen)):
             continue
-        basis = vectors[level]
-        elements = table.elements(basis[:, None], basis[None, :])  # (g, g, n_strings)
+        size = len(level)
+        pairs = np.repeat(vectors[level][None], size * size, axis=0)  # all pairs of the level as one batch
+        bra, ket = np.divmod(np.arange(size * size), size)
+        elements = string_elements(table, pairs, bra, pairs, ket).reshape(size, size, -1)
         rows = operators[sample % len(operators)]
         blocks = np.einsum("abs,os->oab", elements, rows)
-        mean = np.einsum("oaa->o", blocks) / len(level)
-        deviation = np.abs(blocks - mean[:, None, None] * np.eye(len(level)))
+        mean = np.einsum("oaa->o", blocks) / size
+        deviation = np.abs(blocks - mean[:, None, None] * np.eye(size))
         result[sample] = bool(np.any(deviation > 1e-7 * np.maximum(1.0, np.sum(np.abs(rows), axis=1))[:, None, None]))
     return result

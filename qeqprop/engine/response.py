@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from qeqprop.engine.eigen import Spectrum, applier
-from qeqprop.engine.levels import membership, padded
+from qeqprop.engine import compiled
+from qeqprop.engine.eigen import Spectrum, real_picture
+from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
-from qeqprop.interfaces import FloatArray, IntArray, NotConverged, NumberArray
+from qeqprop.interfaces import BoolArray, FloatArray, IntArray, NotConverged
 
 
 def gibbs_response(
@@ -45,57 +46,72 @@ def gibbs_response(
 
 
 def eigenstate_response(
-    table: PauliTable, spectrum: Spectrum, members: list[IntArray], hamiltonians: FloatArray, perturbations: FloatArray
+    table: PauliTable,
+    spectrum: Spectrum,
+    members: IntArray,
+    weights: FloatArray,
+    hamiltonians: FloatArray,
+    perturbations: FloatArray,
+    *,
+    spacings: FloatArray,
+    tolerance: float,
 ) -> FloatArray:
     """``d/dnu`` of the mean of ``<P_s>`` over the member states of each sample, (batch, n_strings).
 
     The members are eigenstates that are not coupled by N to other states of the same energy (the caller checks).
     Known eigenstates contribute by the sum over states; the rest of the space, if the spectrum is not complete, by
     conjugate gradients on ``(H - E) y = -Q N |n>``, where the operator is positive because all lower states are known.
+
+    Args:
+        table: the strings.
+        spectrum: eigenstates, all those of the level and below among the accurate ones.
+        members: (batch, g) their indices.
+        weights: (batch, g), zero for padding.
+        hamiltonians: (batch, n_strings).
+        perturbations: (batch, n_strings).
+        spacings: (batch,) distance within which states belong to one level.
+        tolerance: largest residual of the linear equation, relative to its right-hand side.
+
+    Raises:
+        NotConverged: if the equation is not solved that well.
     """
-    states, weights, energies = padded(spectrum, members)
-    outside = ~membership(spectrum, members)
-    diagonals = table.diagonals(perturbations)
     result = np.zeros((len(members), len(table.z)))
-    for place in range(states.shape[1]):  # the g-th member of every sample; padding has the weight zero
-        state, energy = states[:, place], energies[:, place]
-        pushed = table.apply(diagonals, state)  # N |n>
-        amplitude = np.einsum("bki,bi->bk", spectrum.vectors.conj(), pushed)
-        splitting = spectrum.energies - energy[:, None]
-        known = outside & (np.abs(splitting) > 1e-14)
-        shifted = -np.einsum(
-            "bk,bki->bi", np.where(known, amplitude / np.where(known, splitting, 1.0), 0.0), spectrum.vectors
-        )
-        if not spectrum.complete:
-            rest = [
-                _complement(table, row, value, vectors, push)
-                for row, value, vectors, push in zip(hamiltonians, energy, spectrum.vectors, pushed, strict=True)
-            ]
-            shifted = shifted + np.stack(rest)
-        result += 2.0 * weights[:, place, None] * np.real(table.elements(state, shifted))
+    rows = np.arange(len(members))
+    for member, weight in zip(members.T, weights.T, strict=True):  # the g-th member of every sample
+        energies = spectrum.energies[rows, member][:, None]
+        inside = np.abs(spectrum.energies - energies) <= spacings[:, None]
+        for other in members.T:
+            inside[rows, other] = True
+        if spectrum.n_accurate == table.dim:
+            slope = _sum_over_states(table, spectrum, member, inside, perturbations)
+        else:
+            slope, reached = compiled.responses(
+                layout_of(table),
+                hamiltonians,
+                perturbations,
+                real_picture(table, spectrum.vectors),
+                spectrum.energies,
+                spectrum.n_accurate,
+                member,
+                inside.astype(np.int64),
+                tolerance,
+            )
+            if np.any(reached > 10 * tolerance):
+                raise NotConverged(
+                    f"The linear response stopped at a relative residual of {np.max(reached):.1e}, "
+                    f"wanted {tolerance:.1e}."
+                )
+        result += weight[:, None] * slope
     return result
 
 
-def _complement(
-    table: PauliTable, row: FloatArray, energy: float, known: NumberArray, pushed: NumberArray
-) -> NumberArray:
-    from scipy.sparse.linalg import LinearOperator, cg
-
-    apply = applier(table, row)
-
-    def outside(psi: NumberArray) -> NumberArray:
-        return psi - (known.conj() @ psi) @ known
-
-    def shifted(psi: NumberArray) -> NumberArray:
-        psi = outside(psi)
-        return outside(apply(psi) - energy * psi)
-
-    right = -outside(pushed)
-    if not np.any(np.abs(right) > 1e-15):
-        return np.zeros_like(right)
-    operator = LinearOperator((table.dim, table.dim), matvec=shifted, dtype=right.dtype)  # pyright: ignore[reportCallIssue]
-    solution, failed = cg(operator, right, rtol=1e-12, atol=0.0, maxiter=5000)
-    error = np.linalg.norm(shifted(solution) - right) / np.linalg.norm(right)
-    if failed and error > 1e-9:
-        raise NotConverged(f"The linear response stopped at a relative residual of {error:.1e}, wanted 1e-9.")
-    return outside(solution)
+def _sum_over_states(
+    table: PauliTable, spectrum: Spectrum, member: IntArray, inside: BoolArray, perturbations: FloatArray
+) -> FloatArray:
+    state = spectrum.vectors[np.arange(len(member)), member]
+    pushed = table.apply(table.diagonals(perturbations), state)  # N |n>
+    amplitude = np.einsum("bki,bi->bk", spectrum.vectors.conj(), pushed)
+    splitting = spectrum.energies - spectrum.energies[np.arange(len(member)), member][:, None]
+    factor = np.where(inside, 0.0, amplitude / np.where(inside, 1.0, splitting))
+    shifted = -np.einsum("bk,bki->bi", factor, spectrum.vectors)
+    return 2.0 * np.real(table.elements(state, shifted))

@@ -12,7 +12,6 @@ from annotated_types import Ge, Gt, Le
 from qeqprop.checks import check_fields
 from qeqprop.engine.eigen import Spectrum, dense_spectrum, lowest_spectrum
 from qeqprop.engine.equilibrium import Equilibrium, settle_biorthogonal, settle_gibbs, settle_level
-from qeqprop.engine.levels import multiplet
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.interfaces import (
     BoolArray,
@@ -49,9 +48,10 @@ class Exact:
             "average" takes the projector on the whole level.
         tracking: "overlap" follows a state through crossings, "index" takes the level of the same index; by default
             the index for the ground state and the overlap above it.
-        tolerance: largest residual ``||H psi - E psi||`` relative to the sum of absolute coefficients; levels closer
-            than this count as degenerate.
-        dense_sites: largest network that is diagonalised in full.
+        tolerance: largest residual ``||H psi - E psi||`` relative to the sum of absolute coefficients. The error of an
+            expectation value is about the residual divided by the gap; 1e-8 is plenty for training, and faster.
+        degenerate: levels closer than this, relative to the same sum, count as one.
+        dense_sites: largest network that is diagonalised in full; three sites always are.
         accept_unconverged: warn instead of raising `NotConverged`.
 
     Raises:
@@ -66,8 +66,9 @@ class Exact:
     temperature: Annotated[float, Ge(0)] = 0.0
     multiplet: Literal["single", "average"] = "single"
     tracking: Literal["overlap", "index"] | None = None
-    tolerance: Annotated[float, Gt(0)] = 1e-9
-    dense_sites: Annotated[int, Ge(1), Le(12)] = 7
+    tolerance: Annotated[float, Gt(0)] = 1e-11
+    degenerate: Annotated[float, Gt(0)] = 1e-9
+    dense_sites: Annotated[int, Ge(1), Le(12)] = 3
     accept_unconverged: bool = False
 
     def __post_init__(self) -> None:
@@ -96,7 +97,8 @@ class Exact:
 
     def _settle(self, table: PauliTable, problem: Equilibria) -> Equilibrium:
         hamiltonians = problem.hamiltonians.coefficients
-        tolerances = self.tolerance * np.maximum(np.sum(np.abs(hamiltonians), axis=1), np.finfo(np.float64).tiny)
+        scale = np.maximum(np.sum(np.abs(hamiltonians), axis=1), np.finfo(np.float64).tiny)
+        tolerances, spacings = self.tolerance * scale, self.degenerate * scale
         if np.iscomplexobj(hamiltonians):
             if problem.start is None or self.temperature > 0 or self.multiplet == "average":
                 raise ValueError(
@@ -104,7 +106,7 @@ class Exact:
                 )
             return settle_biorthogonal(table, hamiltonians, tolerances=tolerances, start=problem.start)
         real: FloatArray = np.real(hamiltonians)
-        spectrum = self._spectrum(table, real, problem.start, tolerances)
+        spectrum = self._spectrum(table, real, problem.start, tolerances, spacings)
         perturbations = None if problem.perturbation is None else np.real(problem.perturbation.coefficients)
         if self.temperature > 0:
             return settle_gibbs(
@@ -113,6 +115,7 @@ class Exact:
                 spectrum,
                 temperature=self.temperature,
                 tolerances=tolerances,
+                spacings=spacings,
                 perturbations=perturbations,
             )
         return settle_level(
@@ -121,6 +124,8 @@ class Exact:
             spectrum,
             level=self.level,
             tolerances=tolerances,
+            spacings=spacings,
+            response_tolerance=max(1e-12, 10 * self.tolerance),
             average=self.multiplet == "average",
             by_overlap=self.multiplet == "average"
             or (self.tracking or ("overlap" if self.level else "index")) == "overlap",
@@ -130,37 +135,60 @@ class Exact:
         )
 
     def _spectrum(
-        self, table: PauliTable, hamiltonians: FloatArray, start: Start | None, tolerances: FloatArray
+        self,
+        table: PauliTable,
+        hamiltonians: FloatArray,
+        start: Start | None,
+        tolerances: FloatArray,
+        spacings: FloatArray,
     ) -> Spectrum:
         """Eigenpairs of every sample, taken from the start where its Hamiltonian is the same to the last bit."""
-        if start is None or "vectors" not in start.arrays:
-            return self._diagonalise(table, hamiltonians, tolerances)
-        known = np.all(start.arrays["coefficients"] == hamiltonians, axis=1)
-        energies, vectors = start.arrays["energies"], start.arrays["vectors"]
+        if start is None or "residuals" not in start.arrays:
+            return self._diagonalise(table, hamiltonians, tolerances, spacings, None)
+        arrays = start.arrays
+        known = np.all(arrays["coefficients"] == hamiltonians, axis=1)
+        if not np.any(known):
+            return self._diagonalise(table, hamiltonians, tolerances, spacings, arrays["vectors"])
+        before = Spectrum(arrays["energies"], arrays["vectors"], arrays["residuals"], int(arrays["accurate"][0]))
         if np.all(known):
-            return Spectrum(energies, vectors)
-        found = self._diagonalise(table, hamiltonians[~known], tolerances[~known])
-        n_states = min(energies.shape[1], found.energies.shape[1])
-        energies, vectors = energies[:, :n_states].copy(), vectors[:, :n_states].copy()
-        energies[~known], vectors[~known] = found.energies[:, :n_states], found.vectors[:, :n_states]
-        return Spectrum(energies, vectors)
+            return before
+        new = ~known
+        found = self._diagonalise(table, hamiltonians[new], tolerances[new], spacings[new], before.vectors[new])
+        n_states = min(before.energies.shape[1], found.energies.shape[1])
+        merged = [array[:, :n_states].copy() for array in (before.energies, before.vectors, before.residuals)]
+        for array, fresh in zip(merged, (found.energies, found.vectors, found.residuals), strict=True):
+            array[new] = fresh[:, :n_states]
+        return Spectrum(merged[0], merged[1], merged[2], min(before.n_accurate, found.n_accurate))
 
-    def _diagonalise(self, table: PauliTable, hamiltonians: FloatArray, tolerances: FloatArray) -> Spectrum:
-        """Everything, or the lowest states up to a distinct level above the wanted one in every sample."""
-        n_states = self.level + 4
+    def _diagonalise(
+        self,
+        table: PauliTable,
+        hamiltonians: FloatArray,
+        tolerances: FloatArray,
+        spacings: FloatArray,
+        nearby: NumberArray | None,
+    ) -> Spectrum:
+        """Everything, or the lowest states and one of a distinct level above the wanted one in every sample."""
+        n_accurate = self.level + 1
         while True:
-            if self.temperature > 0 or table.num_sites <= self.dense_sites or 4 * n_states > table.dim:
+            if self.temperature > 0 or table.num_sites <= max(3, self.dense_sites) or 4 * n_accurate > table.dim:
                 return dense_spectrum(table, hamiltonians)
-            found = lowest_spectrum(table, hamiltonians, n_states)
-            levels = (multiplet(row, self.level, tol) for row, tol in zip(found.energies, tolerances, strict=True))
-            if max(int(level[-1]) for level in levels) < n_states - 1:
+            found = lowest_spectrum(
+                table,
+                hamiltonians,
+                n_accurate + 1,
+                n_accurate=n_accurate,
+                goals=0.1 * tolerances,
+                nearby=nearby if nearby is not None and nearby.shape[1] > n_accurate else None,
+            )
+            if np.all(np.max(np.diff(found.energies[:, self.level :], axis=1), axis=1) > spacings):
                 return found
-            if n_states > 64:
+            if n_accurate > 64:
                 raise NotConverged(
-                    f"Level {self.level} has more than {n_states - self.level} degenerate states, too many to find "
+                    f"Level {self.level} has more than {n_accurate - self.level} degenerate states, too many to find "
                     "iteratively. Break the symmetry, or raise `dense_sites` for a small network."
                 )
-            n_states *= 2
+            n_accurate = 2 * n_accurate + 1
 
     def _check_size(self, table: PauliTable) -> None:
         if self.level >= table.dim:

@@ -1,0 +1,125 @@
+"""``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, higher sites three a pass."""
+
+# numba infers the types of compiled functions
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
+from __future__ import annotations
+
+import numba as nb
+
+from qeqprop.engine.kernels import (
+    add_signed_flips,
+    apply_within_tiles,
+    one_site_pass,
+    one_site_pass_dot,
+    three_site_pass,
+    three_site_pass_dot,
+    two_site_pass,
+    two_site_pass_dot,
+)
+from qeqprop.engine.layout import SIGN_PATTERNS
+from qeqprop.engine.team import share, wait
+from qeqprop.engine.vectors import TILE
+
+OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": True}
+
+TILE_SITES = TILE.bit_length() - 1
+CHUNK_SITES = 14
+"""A chunk of 2^14 amplitudes: its x, y and D, 128 KiB each, stay in the second-level cache."""
+BLOCK_SITES = 11
+"""A block of 2^11 amplitudes: its x and y, 16 KiB each, stay in the first-level cache."""
+
+
+@nb.njit(**OPTIONS)
+def _pass(flips, x, y, bit, sites, begin, end, left, right, with_dot):
+    if sites == 3:
+        if with_dot:
+            return three_site_pass_dot(flips, x, y, bit, begin, end, left, right)
+        return three_site_pass(flips, x, y, bit, begin, end, left, right)
+    if sites == 2:
+        if with_dot:
+            return two_site_pass_dot(flips, x, y, bit, begin, end, left, right)
+        return two_site_pass(flips, x, y, bit, begin, end, left, right)
+    if with_dot:
+        return one_site_pass_dot(flips, x, y, bit, begin, end, left, right)
+    return one_site_pass(flips, x, y, bit, begin, end, left, right)
+
+
+@nb.njit(**OPTIONS)
+def passes(flips, x, y, low, high, begin, end, with_dot):
+    """``y += sum_k flips[k] X_k x`` for ``low <= k < high``, three sites at a time; with_dot: returns ``x . y``."""
+    bit = low
+    while bit + 3 < high:
+        three_site_pass(flips, x, y, bit, begin, end, 0, 1 << bit)
+        bit += 3
+    return _pass(flips, x, y, bit, high - bit, begin, end, 0, 1 << bit, with_dot)
+
+
+@nb.njit(**OPTIONS)
+def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites, with_dot):
+    """All sites below ``sites`` and all signed flips on ``begin <= b < end``; with_dot: returns ``x . y`` there."""
+    size = min(1 << BLOCK_SITES, end - begin)
+    dot = 0.0
+    for first in range(begin, end, size):
+        last = first + size
+        apply_within_tiles(diagonal, flips, x, y, first, last)
+        group_mask, group_starts, sign_starts, sign_z, values = signs
+        if values.size:
+            add_signed_flips(
+                group_mask, group_starts, sign_starts, sign_z, values, SIGN_PATTERNS, x, y, first, last
+            )  # fmt: skip
+        if sites > TILE_SITES:
+            dot += passes(flips, x, y, TILE_SITES, min(sites, BLOCK_SITES), first, last, with_dot)
+        elif with_dot:
+            for b in range(first, last):
+                dot += x[b] * y[b]
+    if sites > BLOCK_SITES:
+        dot = passes(flips, x, y, BLOCK_SITES, sites, begin, end, with_dot)
+    return dot
+
+
+@nb.njit(**OPTIONS)
+def apply(sites, diagonal, flips, signs, x, y):
+    """``y = H x``; returns ``x . y``.
+
+    Args:
+        sites: the state has 2^sites amplitudes.
+        diagonal: (dim,) all strings of Z.
+        flips: (sites,) or longer, the coefficients of X_k.
+        signs: group_mask, group_starts, sign_starts and sign_z of the layout, and the coefficients of its signed flips.
+        x: (dim,).
+        y: (dim,) result.
+    """
+    inner = min(sites, CHUNK_SITES)
+    size = 1 << inner
+    dot = 0.0
+    for begin in range(0, x.size, size):
+        dot += apply_chunk(diagonal, flips, signs, x, y, begin, begin + size, inner, sites == inner)
+    if sites > inner:
+        dot = passes(flips, x, y, inner, sites, 0, x.size, True)
+    return dot
+
+
+@nb.njit(**OPTIONS)
+def apply_together(sites, diagonal, flips, signs, x, y, team):
+    """`apply` by all ranks of a team, each its share; returns that of ``x . y``. Needs 2^CHUNK_SITES amplitudes."""
+    dot = 0.0
+    chunks = x.size >> CHUNK_SITES
+    for chunk in range(chunks * team.rank // team.ranks, chunks * (team.rank + 1) // team.ranks):
+        begin = chunk << CHUNK_SITES
+        dot += apply_chunk(
+            diagonal, flips, signs, x, y, begin, begin + (1 << CHUNK_SITES), CHUNK_SITES, sites == CHUNK_SITES
+        )
+    for bit in range(CHUNK_SITES, sites, 3):
+        wait(team)  # a pass works on other shares of y than the one before
+        width = min(3, sites - bit)
+        corners = x.size >> (bit + width)
+        if corners % team.ranks == 0:
+            begin = (corners // team.ranks * team.rank) << (bit + width)
+            end = (corners // team.ranks * (team.rank + 1)) << (bit + width)
+            dot = _pass(flips, x, y, bit, width, begin, end, 0, 1 << bit, bit + 3 >= sites)
+        else:
+            left, right = share(team, 1 << bit)
+            dot = _pass(flips, x, y, bit, width, 0, x.size, left, right, bit + 3 >= sites)
+    return dot

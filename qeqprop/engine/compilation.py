@@ -1,0 +1,75 @@
+"""Compilation in sight: the first use of a kernel takes seconds, and says so.
+
+Compiled kernels are kept on disk (next to the package, in NUMBA_CACHE_DIR, or in the user's cache), so that this
+happens once for a processor and version.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator, Hashable
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from numba.core.compiler_lock import global_compiler_lock
+
+PATIENCE = 2.0
+"""Seconds of compilation before anything is said."""
+
+_warm: set[Hashable] = set()
+
+
+@contextmanager
+def announced(*kernel: Hashable) -> Generator[None, None, None]:
+    """Around the first call of a kernel: a line on standard error while it is compiled for more than two seconds."""
+    if kernel in _warm:
+        yield
+        return
+    finished = Event()
+    watcher = Thread(target=_watch, args=(finished, time.perf_counter()), name="qeqprop compilation", daemon=True)
+    watcher.start()
+    try:
+        yield
+        _warm.add(kernel)
+    finally:
+        finished.set()
+        watcher.join()
+
+
+def _watch(finished: Event, begin: float) -> None:
+    said = False
+    while not finished.wait(PATIENCE):
+        if global_compiler_lock.is_locked():  # else it computes, and that is for others to report
+            if not said:
+                sys.stderr.write("qeqprop: compiling kernels for this processor, once ...")
+                sys.stderr.flush()
+            said = True
+    if said:
+        sys.stderr.write(f" {time.perf_counter() - begin:.0f} s\n")
+
+
+def warm_up() -> dict[str, Callable[[], None]]:
+    """What compiles (or loads) all kernels, in parts with their names: call each one."""
+    import numpy as np
+    from qiskit.quantum_info import PauliList
+
+    from qeqprop.engine import compiled
+    from qeqprop.engine.layout import layout_of
+    from qeqprop.engine.paulis import PauliTable
+
+    def part(sites: int, batch: int) -> Callable[[], None]:
+        def run() -> None:
+            labels = ["X" * sites, *("I" * k + letter + "I" * (sites - 1 - k) for letter in "XZ" for k in range(sites))]
+            layout = layout_of(PauliTable.of(PauliList(labels)))
+            coefficients = np.random.default_rng(0).normal(size=(batch, len(labels)))
+            goals, zeros = np.full(batch, 1e-6), np.zeros(batch, dtype=np.int64)
+            energies, _, vectors = compiled.lowest_states(layout, coefficients, 1, 1, goals)
+            compiled.string_elements(layout, vectors, zeros, vectors, zeros)
+            compiled.multiply(layout, coefficients, np.ascontiguousarray(vectors[:, 0]))
+            inside = np.ones((batch, 1), dtype=np.int64)
+            compiled.responses(layout, coefficients, coefficients, vectors, energies, 1, zeros, inside, 1e-6)
+
+        return run
+
+    return {"small networks, side by side": part(4, 8), "larger networks": part(8, 1)}

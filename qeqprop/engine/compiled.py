@@ -1,0 +1,184 @@
+"""The compiled engine as functions of arrays: lowest states, matrix elements and responses of a batch of Pauli sums.
+
+Small systems are worked on several samples at a time, side by side in the vector lanes; medium ones one sample per
+thread; large ones one after the other, by all threads together. All vectors here are real, in the picture of `layout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from qeqprop.engine import tasks
+from qeqprop.engine.apply import CHUNK_SITES
+from qeqprop.engine.compilation import announced
+from qeqprop.engine.kernels import LANES
+from qeqprop.engine.krylov import SKEW
+from qeqprop.engine.layout import Layout
+from qeqprop.engine.team import Team, teams
+from qeqprop.engine.threads import get_threads, run
+from qeqprop.engine.vectors import TILE
+from qeqprop.interfaces import FloatArray, IntArray
+
+LANE_SITES = 7
+"""Systems up to this many sites are worked on side by side."""
+
+TEAM_SITES = 17
+"""From this many sites on, all threads work on one sample together."""
+
+BASIS_BYTES = 3 << 29
+"""Memory for the Krylov basis of one sample (1.5 GiB); a fuller basis restarts less often."""
+
+_BASIS_ROWS = 160
+_MAX_STEPS = 6000
+
+_Work = Callable[[IntArray, FloatArray, Team, tuple[int, ...]], None]
+
+
+def _space(size: int) -> FloatArray:
+    """Uninitialised doubles that begin at a cache line."""
+    raw = np.empty(size + 8)
+    offset = (-raw.ctypes.data // 8) % 8
+    return raw[offset : offset + size]
+
+
+def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Callable[[int], int], work: _Work) -> None:
+    """Runs ``work(chunks, space, team, tag)`` for all samples, on the threads and lanes that suit the size."""
+    threads = get_threads()
+    dim = 1 << layout.sites
+    small = layout.sites <= LANE_SITES and (batch > LANES // 2 or dim < TILE)
+    lanes = LANES if small else 1
+    tag = (0,) * lanes
+    chunks = np.minimum(np.arange(-(-batch // lanes) * lanes), batch - 1).reshape(-1, lanes).astype(np.int64)
+    size = numbers_per_lane(dim * lanes)
+    if layout.sites >= max(TEAM_SITES, CHUNK_SITES) and threads > 1:
+        space = _space(size)
+        with announced(kernel, lanes):
+            run([partial(work, chunks, space, team, tag) for team in teams(threads)])
+        return
+
+    def share(first: int, count: int) -> None:
+        work(np.ascontiguousarray(chunks[first::count]), _space(size), teams(1)[0], tag)
+
+    # a thread costs about as much as forty small samples
+    count = max(1, min(threads, len(chunks), batch * dim // 4096))
+    with announced(kernel, lanes):
+        run([partial(share, first, count) for first in range(count)])
+
+
+def lowest_states(
+    layout: Layout,
+    coefficients: FloatArray,
+    n_states: int,
+    n_accurate: int,
+    goals: FloatArray,
+    start: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The lowest eigenstates of every sum.
+
+    Args:
+        layout: the strings.
+        coefficients: (batch, n_strings).
+        n_states: how many.
+        n_accurate: how many of them to solve to their goal; others until their distance to state n_accurate - 1 is
+            known to about a percent.
+        goals: (batch,) residual norms to reach.
+        start: (batch, n_states, dim) nearby states.
+
+    Returns:
+        Energies (batch, n_states), residuals (batch, n_states), unit vectors (batch, n_states, dim).
+    """
+    batch, dim = len(coefficients), 1 << layout.sites
+    coefficients = np.ascontiguousarray(coefficients)
+    norms = np.maximum(np.sum(np.abs(coefficients), axis=1), np.finfo(np.float64).tiny)
+    vectors = np.empty((batch, n_states, dim)) if start is None else np.array(start, order="C")
+    energies, residuals = np.empty((batch, n_states)), np.empty((batch, n_states))
+    kept = (n_states - 1) * (1 + layout.partner)
+
+    def rows_of(size: int) -> int:
+        return max(6, min(_BASIS_ROWS, BASIS_BYTES // (8 * (size + SKEW))))
+
+    def numbers(size: int) -> int:
+        return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW
+
+    def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+        tasks.settle(
+            layout, coefficients, chunks, vectors, start is not None, energies, residuals, n_accurate, goals, norms,
+            _MAX_STEPS, rows_of(dim * len(tag)), space, team, tag,
+        )  # fmt: skip
+
+    _distribute("lowest states", layout, batch, numbers, work)
+    return energies, residuals, vectors
+
+
+def multiply(layout: Layout, coefficients: FloatArray, vectors: FloatArray) -> FloatArray:
+    """``H psi`` of every sample, (batch, dim), for coefficients (batch, n_strings) and vectors (batch, dim)."""
+    coefficients, vectors = np.ascontiguousarray(coefficients), np.ascontiguousarray(vectors)[:, None]
+    results = np.empty_like(vectors)
+
+    def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+        tasks.multiply(layout, coefficients, chunks, vectors, results, space, team, tag)
+
+    _distribute("multiply", layout, len(vectors), lambda size: 3 * (size + SKEW), work)
+    return results[:, 0]
+
+
+def string_elements(
+    layout: Layout, bras: FloatArray, which_bra: IntArray, kets: FloatArray, which_ket: IntArray
+) -> FloatArray:
+    """The real part of ``<bra|P_s|ket>`` of every string, (batch, n_strings).
+
+    The vectors of sample b are ``bras[b, which_bra[b]]`` and ``kets[b, which_ket[b]]`` of arrays (batch, n, dim).
+    """
+    elements = np.empty((len(bras), layout.strings))
+
+    def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+        tasks.measure(layout, bras, which_bra, kets, which_ket, chunks, elements, space, team, tag)
+
+    _distribute("elements", layout, len(bras), lambda size: 4 * (size + SKEW) + LANES * layout.strings, work)
+    return elements
+
+
+def responses(
+    layout: Layout,
+    coefficients: FloatArray,
+    perturbations: FloatArray,
+    vectors: FloatArray,
+    known_energies: FloatArray,
+    n_known: int,
+    state: IntArray,
+    skip: IntArray,
+    tolerance: float,
+) -> tuple[FloatArray, FloatArray]:
+    """``d<P_s>/dnu`` of every string in the eigenstates ``state`` of ``H + nu N``, at nu = 0.
+
+    Args:
+        layout: the strings.
+        coefficients: (batch, n_strings) of H.
+        perturbations: (batch, n_strings) of N.
+        vectors: (batch, n, dim) eigenvectors.
+        known_energies: (batch, n).
+        n_known: how many of them are accurate, all states below and the level of ``state`` among them.
+        state: (batch,) index of the state.
+        skip: (batch, n) nonzero for the states of its level.
+        tolerance: relative residual of the equation.
+
+    Returns:
+        The derivatives (batch, n_strings), and the largest relative residual reached (batch,).
+    """
+    batch = len(vectors)
+    coefficients, perturbations = np.ascontiguousarray(coefficients), np.ascontiguousarray(perturbations)
+    energies = known_energies[np.arange(batch), state]
+    elements, relative = np.empty((batch, layout.strings)), np.empty(batch)
+    kept = n_known * (1 + layout.partner)
+
+    def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+        tasks.respond(
+            layout, coefficients, perturbations, chunks, vectors, energies, known_energies, n_known, state, skip,
+            elements, relative, tolerance, _MAX_STEPS, space, team, tag,
+        )  # fmt: skip
+
+    _distribute("responses", layout, batch, lambda size: 5 * (size + SKEW) + kept * size + LANES * layout.strings, work)
+    return elements, relative

@@ -1,0 +1,552 @@
+"""The innermost loops: a Pauli sum on a vector, its matrix elements, and the streams of the Krylov methods.
+
+A vector is a flat float64 array of ``dim * lanes`` numbers, the lane running fastest: one sample alone (``lanes`` = 1),
+or several samples of a small system side by side, one in every lane of a vector register. The number of lanes is the
+length of the tuple ``tag``, so that it is known when a kernel is compiled. Scalars are arrays (lanes,).
+"""
+
+# numba infers the types of compiled functions
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from qeqprop.engine.vectors import (
+    DOUBLE,
+    INT64,
+    TILE,
+    VECTOR,
+    VECTORS,
+    WIDTH,
+    Builder,
+    Value,
+    add,
+    flip_lanes,
+    horizontal_sum,
+    load,
+    multiply,
+    multiply_add,
+    splat,
+    store,
+    subtract,
+    zero,
+)
+
+LANES = 8
+"""Samples of a small system that are worked on side by side."""
+
+
+def _pointers(context: Any, builder: Builder, signature: Any, arguments: Any) -> list[Value]:
+    """Data pointers of the arrays among the arguments; other arguments as they are."""
+    return [
+        context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+        for kind, value in zip(signature.args, arguments, strict=True)
+    ]
+
+
+def _loop(builder: Builder, begin: Value, end: Value, step: int = 1) -> Any:
+    return cgutils.for_range_slice(builder, begin, end, INT64(step), INT64)
+
+
+def _accumulators(builder: Builder, count: int) -> list[Value]:
+    """Vectors that live in registers across a loop, zero at first."""
+    places = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]
+    for place in places:
+        builder.store(zero(), place)
+    return places
+
+
+def _scalar(builder: Builder, pointer: Value, index: Value) -> Value:
+    return builder.load(builder.gep(pointer, [index]))
+
+
+def _parity_sign(builder: Builder, bits: Value, mask: Value) -> Value:
+    """``(-1)^popcount(bits & mask)``."""
+    odd = builder.trunc(builder.ctpop(builder.and_(bits, mask)), ir.IntType(1))
+    return builder.select(odd, DOUBLE(-1.0), DOUBLE(1.0))
+
+
+# --- a Pauli sum on a vector ----------------------------------------------------------------------------------------
+
+
+@intrinsic
+def apply_within_tiles(typing, diagonal, flips, x, y, begin, end):
+    """``y = (D + sum_k flips[k] X_k) x`` with the sites k inside a tile, for ``begin <= b < end``.
+
+    The eight vectors of a tile stay in registers: no amplitude is read twice.
+    """
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        d, g, source, target, first, last = _pointers(context, builder, signature, arguments)
+        weights = [splat(builder, _scalar(builder, g, INT64(k))) for k in range(TILE.bit_length() - 1)]
+        with _loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            vectors = [load(builder, source, place) for place in places]
+            for v, place in enumerate(places):
+                total = multiply(builder, load(builder, d, place), vectors[v])
+                for k, weight in enumerate(weights):
+                    mask = 1 << k
+                    flipped = flip_lanes(builder, vectors[v], mask) if mask < WIDTH else vectors[v ^ (mask // WIDTH)]
+                    total = multiply_add(builder, weight, flipped, total)
+                store(builder, total, target, place)
+        return context.get_dummy_value()
+
+    return types.void(diagonal, flips, x, y, begin, end), code
+
+
+def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
+    """The kernel ``y += sum_k flips[bit + k] X_(bit + k) x`` for ``sites`` neighbouring sites above the tile.
+
+    It works on ``begin <= b < end`` and there on the columns ``left <= b mod 2^bit < right``.
+    """
+
+    @intrinsic
+    def strided_pass(typing, flips, x, y, bit, begin, end, left, right):
+        def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            g, source, target, low, first, last, left_, right_ = _pointers(context, builder, signature, arguments)
+            rows = 1 << sites
+            weights = [splat(builder, _scalar(builder, g, builder.add(low, INT64(k)))) for k in range(sites)]
+            stride = builder.shl(INT64(1), low)
+            block = builder.shl(INT64(rows), low)
+            dots = _accumulators(builder, 2)
+            with cgutils.for_range_slice(builder, first, last, block, INT64) as (corner, _):  # noqa: SIM117
+                with _loop(builder, builder.add(corner, left_), builder.add(corner, right_), 8) as (column, _):
+                    for half in range(8 // WIDTH):  # a whole cache line of every row, before it is evicted
+                        places = [builder.add(column, INT64(half * WIDTH))]
+                        for _ in range(rows - 1):
+                            places.append(builder.add(places[-1], stride))
+                        vectors = [load(builder, source, place) for place in places]
+                        for row, place in enumerate(places):
+                            total = load(builder, target, place)
+                            for k, weight in enumerate(weights):
+                                total = multiply_add(builder, weight, vectors[row ^ (1 << k)], total)
+                            store(builder, total, target, place)
+                            if with_dot:
+                                part = multiply_add(builder, total, vectors[row], builder.load(dots[row % 2]))
+                                builder.store(part, dots[row % 2])
+            if with_dot:
+                return horizontal_sum(builder, add(builder, builder.load(dots[0]), builder.load(dots[1])))
+            return DOUBLE(0.0)
+
+        return types.float64(flips, x, y, bit, begin, end, left, right), code
+
+    return strided_pass
+
+
+one_site_pass, one_site_pass_dot = _strided_pass(1, with_dot=False), _strided_pass(1, with_dot=True)
+two_site_pass, two_site_pass_dot = _strided_pass(2, with_dot=False), _strided_pass(2, with_dot=True)
+three_site_pass, three_site_pass_dot = _strided_pass(3, with_dot=False), _strided_pass(3, with_dot=True)
+
+
+@intrinsic
+def add_signed_flips(typing, group_mask, group_starts, sign_starts, sign_z, signs, patterns, x, y, begin, end):
+    """``y += sum_s signs[s] (-1)^popcount(b & z_s) x[b xor mask]`` for ``begin <= b < end``; returns ``x . y`` there.
+
+    The coefficient vector of a flip mask is summed from the sign patterns of its strings, then used once.
+    """
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        masks, starts, sstarts, z, c, pattern, source, target, first, last = _pointers(
+            context, builder, signature, arguments
+        )
+        sums, coefficient = _accumulators(builder, VECTORS), _accumulators(builder, VECTORS)
+        dot = _accumulators(builder, 2)
+        with _loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            for place, total in zip(places, sums, strict=True):
+                builder.store(load(builder, target, place), total)
+            for lane in range(WIDTH):
+                begin_, end_ = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
+                with _loop(builder, begin_, end_) as (k, _):
+                    mask = builder.and_(_scalar(builder, masks, k), INT64(-WIDTH))
+                    for place in coefficient:
+                        builder.store(zero(), place)
+                    from_, to = (_scalar(builder, sstarts, builder.add(k, INT64(side))) for side in (0, 1))
+                    with _loop(builder, from_, to) as (s, _):
+                        string = _scalar(builder, z, s)
+                        sign = _parity_sign(builder, base, string)
+                        weight = splat(builder, builder.fmul(sign, _scalar(builder, c, s)))
+                        row = builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE))
+                        for v, place in enumerate(coefficient):
+                            signs_ = load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
+                            builder.store(multiply_add(builder, weight, signs_, builder.load(place)), place)
+                    for place, weights, total in zip(places, coefficient, sums, strict=True):
+                        flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
+                        result = multiply_add(builder, builder.load(weights), flipped, builder.load(total))
+                        builder.store(result, total)
+            for v, (place, total) in enumerate(zip(places, sums, strict=True)):
+                result = builder.load(total)
+                store(builder, result, target, place)
+                part = multiply_add(builder, result, load(builder, source, place), builder.load(dot[v % 2]))
+                builder.store(part, dot[v % 2])
+        return horizontal_sum(builder, add(builder, builder.load(dot[0]), builder.load(dot[1])))
+
+    arguments = (group_mask, group_starts, sign_starts, sign_z, signs, patterns, x, y, begin, end)
+    return types.float64(*arguments), code
+
+
+# --- matrix elements of the flips -----------------------------------------------------------------------------------
+
+
+@intrinsic
+def elements_within_tiles(typing, u, v, elements, begin, end):
+    """``elements[k] += <u|X_k|v>`` for the sites k inside a tile, over ``begin <= b < end``."""
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        bra, ket, out, first, last = _pointers(context, builder, signature, arguments)
+        sites = TILE.bit_length() - 1
+        sums = _accumulators(builder, sites)
+        with _loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            vectors = [load(builder, ket, place) for place in places]
+            for row, place in enumerate(places):
+                left = load(builder, bra, place)
+                for k, total in enumerate(sums):
+                    mask = 1 << k
+                    flipped = (
+                        flip_lanes(builder, vectors[row], mask) if mask < WIDTH else vectors[row ^ (mask // WIDTH)]
+                    )
+                    builder.store(multiply_add(builder, left, flipped, builder.load(total)), total)
+        for k, total in enumerate(sums):
+            _increase(builder, out, INT64(k), horizontal_sum(builder, builder.load(total)))
+        return context.get_dummy_value()
+
+    return types.void(u, v, elements, begin, end), code
+
+
+def _increase(builder: Builder, pointer: Value, index: Value, amount: Value) -> None:
+    place = builder.gep(pointer, [index])
+    builder.store(builder.fadd(builder.load(place), amount), place)
+
+
+def _strided_elements(sites: int) -> Callable[..., Any]:
+    """The kernel ``elements[bit + k] += <u|X_(bit + k)|v>`` for ``sites`` neighbouring sites above the tile."""
+
+    @intrinsic
+    def strided_elements(typing, u, v, elements, bit, begin, end, left, right):
+        def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            bra, ket, out, low, first, last, left_, right_ = _pointers(context, builder, signature, arguments)
+            rows = 1 << sites
+            stride = builder.shl(INT64(1), low)
+            block = builder.shl(INT64(rows), low)
+            sums = _accumulators(builder, sites)
+            with cgutils.for_range_slice(builder, first, last, block, INT64) as (corner, _):  # noqa: SIM117
+                with _loop(builder, builder.add(corner, left_), builder.add(corner, right_), 8) as (column, _):
+                    for half in range(8 // WIDTH):
+                        places = [builder.add(column, INT64(half * WIDTH))]
+                        for _ in range(rows - 1):
+                            places.append(builder.add(places[-1], stride))
+                        vectors = [load(builder, ket, place) for place in places]
+                        for row, place in enumerate(places):
+                            row_ = load(builder, bra, place)
+                            for k, total in enumerate(sums):
+                                part = multiply_add(builder, row_, vectors[row ^ (1 << k)], builder.load(total))
+                                builder.store(part, total)
+            for k, total in enumerate(sums):
+                _increase(builder, out, builder.add(low, INT64(k)), horizontal_sum(builder, builder.load(total)))
+            return context.get_dummy_value()
+
+        return types.void(u, v, elements, bit, begin, end, left, right), code
+
+    return strided_elements
+
+
+one_site_elements, two_site_elements, three_site_elements = (_strided_elements(sites) for sites in (1, 2, 3))
+
+
+@intrinsic
+def signed_elements(typing, group_mask, group_starts, sign_starts, sign_z, patterns, u, v, sums, begin, end):
+    """``sums[s, :] += sum_b u[b] (-1)^popcount(b & z_s) v[b xor mask]`` by lanes, sums (n_strings * WIDTH,)."""
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        masks, starts, sstarts, z, pattern, bra, ket, out, first, last = _pointers(
+            context, builder, signature, arguments
+        )
+        with _loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            for lane in range(WIDTH):
+                begin_, end_ = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
+                with _loop(builder, begin_, end_) as (k, _):
+                    mask = builder.and_(_scalar(builder, masks, k), INT64(-WIDTH))
+                    products = [
+                        multiply(
+                            builder,
+                            load(builder, bra, place),
+                            flip_lanes(builder, load(builder, ket, builder.xor(place, mask)), lane),
+                        )
+                        for place in places
+                    ]
+                    from_, to = (_scalar(builder, sstarts, builder.add(k, INT64(side))) for side in (0, 1))
+                    with _loop(builder, from_, to) as (s, _):
+                        string = _scalar(builder, z, s)
+                        row = builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE))
+                        totals = [zero(), zero()]
+                        for part, product in enumerate(products):
+                            signs = load(builder, pattern, builder.add(row, INT64(part * WIDTH)))
+                            totals[part % 2] = multiply_add(builder, product, signs, totals[part % 2])
+                        sign = splat(builder, _parity_sign(builder, base, string))
+                        place = builder.mul(s, INT64(WIDTH))
+                        total = add(builder, totals[0], totals[1])
+                        store(builder, multiply_add(builder, sign, total, load(builder, out, place)), out, place)
+        return context.get_dummy_value()
+
+    return types.void(group_mask, group_starts, sign_starts, sign_z, patterns, u, v, sums, begin, end), code
+
+
+# --- several samples in the lanes -----------------------------------------------------------------------------------
+
+
+def _rows(builder: Builder, row: Value) -> list[Value]:
+    """Where the vectors of a row of LANES numbers begin."""
+    begin = builder.mul(row, INT64(LANES))
+    return [builder.add(begin, INT64(part * WIDTH)) for part in range(LANES // WIDTH)]
+
+
+@intrinsic
+def apply_lanes(
+    typing, diagonal, flip_site, flips, group_mask, sign_starts, sign_z, signs, x, y, dots
+):  # fmt: skip
+    """``y = H x`` for LANES samples at once, coefficients (n, LANES); ``dots`` becomes ``x . y`` of every sample."""
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        d, site, g, masks, sstarts, z, c, source, target, out = _pointers(context, builder, signature, arguments)
+        size = [
+            context.make_array(signature.args[k])(context, builder, arguments[k]).nitems for k in (0, 1, 3)
+        ]  # fmt: skip
+        parts = LANES // WIDTH
+        sums, weights = _accumulators(builder, parts), _accumulators(builder, parts)
+        dot = _accumulators(builder, parts)
+        with _loop(builder, INT64(0), builder.sdiv(size[0], INT64(LANES))) as (row, _):
+            places = _rows(builder, row)
+            for place, total in zip(places, sums, strict=True):
+                builder.store(multiply(builder, load(builder, d, place), load(builder, source, place)), total)
+            with _loop(builder, INT64(0), size[1]) as (k, _):
+                bit = _scalar(builder, site, k)
+                there = _rows(builder, builder.xor(row, builder.shl(INT64(1), bit)))
+                for place, weight, total in zip(there, _rows(builder, bit), sums, strict=True):
+                    part = multiply_add(
+                        builder, load(builder, g, weight), load(builder, source, place), builder.load(total)
+                    )
+                    builder.store(part, total)
+            with _loop(builder, INT64(0), size[2]) as (k, _):
+                there = _rows(builder, builder.xor(row, _scalar(builder, masks, k)))
+                for place in weights:
+                    builder.store(zero(), place)
+                from_, to = (_scalar(builder, sstarts, builder.add(k, INT64(side))) for side in (0, 1))
+                with _loop(builder, from_, to) as (s, _):
+                    sign = splat(builder, _parity_sign(builder, row, _scalar(builder, z, s)))
+                    for place, weight in zip(_rows(builder, s), weights, strict=True):
+                        part = multiply_add(builder, sign, load(builder, c, place), builder.load(weight))
+                        builder.store(part, weight)
+                for place, weight, total in zip(there, weights, sums, strict=True):
+                    part = multiply_add(
+                        builder, builder.load(weight), load(builder, source, place), builder.load(total)
+                    )
+                    builder.store(part, total)
+            for place, total, product in zip(places, sums, dot, strict=True):
+                result = builder.load(total)
+                store(builder, result, target, place)
+                part = multiply_add(builder, result, load(builder, source, place), builder.load(product))
+                builder.store(part, product)
+        for place, product in zip(_rows(builder, INT64(0)), dot, strict=True):
+            store(builder, builder.load(product), out, place)
+        return context.get_dummy_value()
+
+    arguments = (diagonal, flip_site, flips, group_mask, sign_starts, sign_z, signs, x, y, dots)
+    return types.void(*arguments), code
+
+
+@intrinsic
+def element_lanes(typing, mask, z, u, v, out):
+    """``out = sum_b u[b] (-1)^popcount(b & z) v[b xor mask]`` for LANES samples at once."""
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        flip, string, bra, ket, result = _pointers(context, builder, signature, arguments)
+        size = context.make_array(signature.args[2])(context, builder, arguments[2]).nitems
+        sums = _accumulators(builder, LANES // WIDTH)
+        with _loop(builder, INT64(0), builder.sdiv(size, INT64(LANES))) as (row, _):
+            sign = splat(builder, _parity_sign(builder, row, string))
+            there = _rows(builder, builder.xor(row, flip))
+            for place, source, total in zip(_rows(builder, row), there, sums, strict=True):
+                left = multiply(builder, sign, load(builder, bra, place))
+                builder.store(multiply_add(builder, left, load(builder, ket, source), builder.load(total)), total)
+        for place, total in zip(_rows(builder, INT64(0)), sums, strict=True):
+            store(builder, builder.load(total), result, place)
+        return context.get_dummy_value()
+
+    return types.void(mask, z, u, v, out), code
+
+
+# --- streams --------------------------------------------------------------------------------------------------------
+
+_Program = Callable[[Builder, list[Value], list[Value]], tuple[list[Value], list[Value]]]
+
+
+def _stream(n_arrays: int, n_coefficients: int, n_written: int, n_dots: int, program: _Program) -> Callable[..., Any]:
+    """A kernel that runs a formula over arrays once, from ``begin`` to ``end`` (multiples of four vectors).
+
+    The formula maps the vectors of the arrays and of the coefficients (n_coefficients, lanes) to the new values of the
+    first ``n_written`` arrays and to products whose sums are added to ``sums`` (n_dots, lanes).
+    """
+
+    @intrinsic
+    def stream(typing, arrays, coefficients, sums, begin, end, tag):
+        lanes = tag.count
+        parts = max(1, lanes // WIDTH)
+
+        def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            kinds = list(arrays.types) if hasattr(arrays, "types") else [arrays.dtype] * arrays.count
+            members = [
+                context.make_array(kind)(context, builder, builder.extract_value(arguments[0], index)).data
+                for index, kind in enumerate(kinds)
+            ]
+            c, out, first, last = _pointers(context, builder, signature, arguments)[1:5]
+
+            def coefficient(index: int, part: int) -> Value:
+                if lanes == 1:
+                    return splat(builder, _scalar(builder, c, INT64(index)))
+                return load(builder, c, INT64(index * lanes + part * WIDTH))
+
+            weights = [[coefficient(index, part) for index in range(n_coefficients)] for part in range(parts)]
+            dots = [_accumulators(builder, 4) for _ in range(n_dots)]
+            with _loop(builder, first, last, 4 * WIDTH) as (base, _):
+                for v in range(4):
+                    place = builder.add(base, INT64(v * WIDTH))
+                    vectors = [load(builder, member, place) for member in members]
+                    written, products = program(builder, vectors, weights[v % parts])
+                    for member, vector in zip(members, written, strict=False):
+                        store(builder, vector, member, place)
+                    for total, (left, right) in zip(dots, products, strict=True):
+                        builder.store(multiply_add(builder, left, right, builder.load(total[v])), total[v])
+            for index, total in enumerate(dots):
+                partial = [builder.load(place) for place in total]
+                if lanes == 1:
+                    whole = add(builder, add(builder, partial[0], partial[1]), add(builder, partial[2], partial[3]))
+                    _increase(builder, out, INT64(index), horizontal_sum(builder, whole))
+                else:
+                    for part in range(parts):
+                        place = INT64(index * lanes + part * WIDTH)
+                        whole = load(builder, out, place)
+                        for v in range(part, 4, parts):
+                            whole = add(builder, whole, partial[v])
+                        store(builder, whole, out, place)
+            return context.get_dummy_value()
+
+        return types.void(arrays, coefficients, sums, begin, end, tag), code
+
+    return stream
+
+
+def _combine(builder: Builder, vectors: list[Value], weights: list[Value]) -> Value:
+    total = multiply(builder, weights[0], vectors[0])
+    for weight, vector in zip(weights[1:], vectors[1:], strict=True):
+        total = multiply_add(builder, weight, vector, total)
+    return total
+
+
+def _three_term(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    new = _combine(builder, vectors, weights)
+    return [new], [(new, new)]
+
+
+def _three_term_deflated(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    new = _combine(builder, vectors, weights)
+    return [new], [(new, new), (new, vectors[3])]
+
+
+three_term = _stream(3, 3, 1, 1, _three_term)
+"""``t = c0 t + c1 u + c2 p``; sums ``t . t``: a Lanczos step."""
+
+three_term_deflated = _stream(4, 4, 1, 2, _three_term_deflated)
+"""``t = c0 t + c1 u + c2 p + c3 q``; sums ``t . t`` and ``t . q``."""
+
+
+def _axpy(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [multiply_add(builder, weights[0], vectors[1], vectors[0])], []
+
+
+axpy = _stream(2, 1, 1, 0, _axpy)
+"""``y += c0 x``."""
+
+
+def _axpy_four(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    new = vectors[0]
+    for weight, vector in zip(weights, vectors[1:], strict=True):
+        new = multiply_add(builder, weight, vector, new)
+    return [new], []
+
+
+axpy_four = _stream(5, 4, 1, 0, _axpy_four)
+"""``y += c0 x0 + c1 x1 + c2 x2 + c3 x3``."""
+
+
+def _dot(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [], [(vectors[0], vectors[1])]
+
+
+dot = _stream(2, 0, 0, 1, _dot)
+"""Sums ``x . y``."""
+
+
+def _scale(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [multiply(builder, weights[0], vectors[0])], []
+
+
+scale = _stream(1, 1, 1, 0, _scale)
+"""``y = c0 y``."""
+
+
+def _descent(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    solution, residual, direction, applied, known = vectors
+    solution = multiply_add(builder, weights[0], direction, solution)
+    residual = multiply_add(builder, weights[1], applied, multiply_add(builder, weights[2], direction, residual))
+    return [solution, residual], [(residual, residual), (residual, known)]
+
+
+descent = _stream(5, 3, 2, 2, _descent)
+"""``y += c0 p``; ``r += c1 a + c2 p``; sums ``r . r`` and ``r . q``: a step of conjugate gradients."""
+
+
+def _direction(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    direction, residual, known = vectors
+    residual = multiply_add(builder, weights[1], known, residual)
+    direction = multiply_add(builder, weights[0], direction, residual)
+    return [direction, residual], [(direction, direction)]
+
+
+direction = _stream(3, 2, 2, 1, _direction)
+"""``r += c1 q``; ``p = r + c0 p``; sums ``p . p``: the next direction of conjugate gradients, free of q."""
+
+
+def _multiply(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [multiply(builder, vectors[1], vectors[2])], []
+
+
+product = _stream(3, 0, 1, 0, _multiply)
+"""``w = u v``."""
+
+
+def _fold(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    one = ir.Constant(VECTOR, [1.0] * WIDTH)
+    return [add(builder, vectors[0], vectors[1])], [(subtract(builder, vectors[0], vectors[1]), one)]
+
+
+fold = _stream(2, 0, 1, 1, _fold)
+"""``a = a + b``; sums ``a - b``: the sum over one site of a diagonal, with and without its sign."""
+
+
+def _split(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    high, low = subtract(builder, vectors[1], vectors[2]), add(builder, vectors[1], vectors[2])
+    return [high, low], []
+
+
+split = _stream(3, 0, 2, 0, _split)
+"""``d = a - b``; ``a = a + b``."""

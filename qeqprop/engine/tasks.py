@@ -1,0 +1,362 @@
+"""What one thread (or one team of threads) does for one sample, or for a few samples side by side.
+
+A task gathers its samples into the lanes, builds their sums, runs a Krylov method, and scatters the results. ``rows``
+(lanes,) names the samples; a repeated row fills an idle lane. ``space`` is the workspace of the task, one flat array.
+"""
+
+# numba infers the types of compiled functions
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from qeqprop.engine.apply import OPTIONS, TILE_SITES
+from qeqprop.engine.diagonals import build_diagonal, diagonal_elements
+from qeqprop.engine.kernels import (
+    axpy,
+    element_lanes,
+    elements_within_tiles,
+    one_site_elements,
+    signed_elements,
+    three_site_elements,
+    two_site_elements,
+)
+from qeqprop.engine.krylov import (
+    SKEW,
+    add_noise,
+    apply_operator,
+    inner,
+    lowest_state,
+    project_out,
+    response_vector,
+)
+from qeqprop.engine.layout import SIGN_PATTERNS
+from qeqprop.engine.team import share, wait
+from qeqprop.engine.vectors import WIDTH
+
+
+@nb.njit(**OPTIONS)
+def build_operator(layout, coefficients, rows, diagonal, flips, values, scratch, team, tag):
+    """The sums of the samples ``rows`` in kernel order; coefficients (batch, n_strings)."""
+    lanes = len(tag)
+    mine = np.empty((layout.strings, lanes))
+    for lane in range(lanes):
+        for s in range(layout.strings):
+            mine[s, lane] = coefficients[rows[lane], s]
+    if team.rank == 0:
+        build_diagonal(layout, mine, diagonal, scratch, tag)
+    flips[:] = 0.0
+    for k in range(layout.flip_site.size):
+        for lane in range(lanes):
+            flips[layout.flip_site[k] * lanes + lane] = mine[layout.flip_index[k], lane]
+    for k in range(layout.sign_index.size):
+        for lane in range(lanes):
+            values[k * lanes + lane] = mine[layout.sign_index[k], lane] * layout.sign_factor[k]
+    wait(team)
+
+
+@nb.njit(**OPTIONS)
+def gather(source, which, rows, target, team, tag):
+    """Vectors ``source[row, which[row]]``, source (batch, n, dim), side by side in target (dim * lanes,)."""
+    lanes = len(tag)
+    dim = source.shape[2]
+    if lanes == 1:
+        row = rows[0]
+        begin, end = share(team, dim)
+        target[begin:end] = source[row, which[row], begin:end]
+    else:
+        for lane in range(lanes):
+            row = rows[lane]
+            for b in range(dim):
+                target[b * lanes + lane] = source[row, which[row], b]
+    wait(team)
+
+
+@nb.njit(**OPTIONS)
+def scatter(source, rows, target, place, team, tag):
+    """The reverse of `gather`, into ``target[row, place]``."""
+    lanes = len(tag)
+    dim = target.shape[2]
+    if lanes == 1:
+        begin, end = share(team, dim)
+        target[rows[0], place, begin:end] = source[begin:end]
+    else:
+        for lane in range(lanes):
+            row = rows[lane]
+            for b in range(dim):
+                target[row, place, b] = source[b * lanes + lane]
+    wait(team)
+
+
+@nb.njit(**OPTIONS)
+def partner_of(x, target, team):
+    """``i x`` where the upper half of x holds the imaginary parts."""
+    half = x.size // 2
+    begin, end = share(team, half)
+    for k in range(begin, end):
+        target[k] = -x[half + k]
+        target[half + k] = x[k]
+    wait(team)
+
+
+@nb.njit(**OPTIONS)
+def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
+    """``H psi`` of the samples in chunks (n_chunks, lanes): vectors and results (batch, 1, dim)."""
+    lanes = len(tag)
+    size = vectors.shape[2] * lanes
+    width = size + SKEW
+    diagonal, x, y = space[:size], space[width : width + size], space[2 * width : 2 * width + size]
+    flips, values, dots = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes), np.empty(lanes)
+    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
+    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
+    which = np.zeros(vectors.shape[0], dtype=np.int64)
+    for rows in chunks:
+        build_operator(layout, coefficients, rows, diagonal, flips, values, y, team, tag)
+        gather(vectors, which, rows, x, team, tag)
+        apply_operator(operator, x, y, dots, team, tag)
+        wait(team)
+        scatter(y, rows, results, 0, team, tag)
+
+
+@nb.njit(**OPTIONS)
+def settle(
+    layout, coefficients, chunks, vectors, warm, energies, residuals, n_accurate, goals, norms, max_steps, n_rows,
+    space, team, tag,
+):  # fmt: skip
+    """The lowest states of the samples, one after the other, each outside the ones before.
+
+    Args:
+        layout: the strings.
+        coefficients: (batch, n_strings).
+        chunks: (n_chunks, lanes) samples.
+        vectors: (batch, n_states, dim) starts where ``warm``, and results.
+        warm: whether there are starts.
+        energies: (batch, n_states) result.
+        residuals: (batch, n_states) result.
+        n_accurate: states solved to the goal; a last one beyond them is good enough to tell the gap.
+        goals: (batch,) wanted residuals.
+        norms: (batch,) bounds of the norm.
+        max_steps: of every state.
+        n_rows: of the Krylov basis.
+        space: workspace: diagonal, known states, the state, and the rows of the Krylov basis.
+        team: of threads.
+        tag: tuple of as many numbers as lanes.
+    """
+    lanes = len(tag)
+    _, n_states, dim = vectors.shape
+    size = dim * lanes
+    width = size + SKEW
+    copies = 1 + layout.partner
+    n_kept = (n_states - 1) * copies
+    diagonal = space[:size]
+    x = space[width : width + size]
+    known = space[2 * width : 2 * width + n_kept * size]
+    first = 2 * width + n_kept * size + SKEW
+    basis = space[first:]
+    flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
+    tables = np.empty((11, max(n_rows, 2 * n_kept + 5), lanes))
+    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
+    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
+    goal, norm, floor = np.empty(lanes), np.empty(lanes), np.zeros(lanes)
+    energy, residual = np.empty(lanes), np.empty(lanes)
+    which = np.zeros(vectors.shape[0] if warm else 0, dtype=np.int64)
+    begin, end = share(team, size)
+    for rows in chunks:
+        build_operator(layout, coefficients, rows, diagonal, flips, values, basis, team, tag)
+        for lane in range(lanes):
+            goal[lane], norm[lane] = goals[rows[lane]], norms[rows[lane]]
+        for state in range(n_states):
+            if warm:
+                which[:] = state
+                gather(vectors, which, rows, x, team, tag)
+                # a trace of everything, so that a lower state of another symmetry is not missed
+                add_noise(x, 0.03 / np.sqrt(dim), state, team)
+            else:
+                x[begin:end] = 0.0
+                add_noise(x, 1.0, state, team)
+            wait(team)
+            project_out(x, known, state * copies, energy, team, tag)
+            ease = 0.0 if state < n_accurate else 0.01
+            lowest_state(
+                operator, x, basis, n_rows, known, state * copies, norm, goal, ease, floor, energy, residual, tables,
+                team, max_steps, tag,
+            )  # fmt: skip
+            if team.rank == 0:
+                for lane in range(lanes):
+                    energies[rows[lane], state] = energy[lane]
+                    residuals[rows[lane], state] = residual[lane]
+            if state == n_accurate - 1:
+                floor[:] = energy
+            scatter(x, rows, vectors, state, team, tag)
+            if state + 1 < n_states:
+                place = state * copies * size
+                known[place + begin : place + end] = x[begin:end]
+                wait(team)
+                if layout.partner:
+                    partner_of(x, known[place + size : place + 2 * size], team)
+
+
+@nb.njit(**OPTIONS)
+def string_elements(layout, u, v, elements, total, difference, team, tag):
+    """``<u|P_s|v>`` (its real part) of all strings, elements (n_strings, lanes), for u and v (dim * lanes,).
+
+    A team divides the work: its first rank takes the strings of Z, its last one the flips.
+    """
+    lanes = len(tag)
+    sites = layout.sites
+    sums = np.empty(2 * lanes)
+    if team.rank == 0:
+        diagonal_elements(layout, u, v, elements, total, difference, sums, tag)
+    if team.rank == team.ranks - 1:
+        if lanes == 1:
+            flips = np.zeros(64)
+            if layout.flip_site.size:
+                elements_within_tiles(u, v, flips, 0, u.size)
+                for bit in range(TILE_SITES, sites, 3):
+                    if sites - bit >= 3:
+                        three_site_elements(u, v, flips, bit, 0, u.size, 0, 1 << bit)
+                    elif sites - bit == 2:
+                        two_site_elements(u, v, flips, bit, 0, u.size, 0, 1 << bit)
+                    else:
+                        one_site_elements(u, v, flips, bit, 0, u.size, 0, 1 << bit)
+            for k in range(layout.flip_site.size):
+                elements[layout.flip_index[k], 0] = flips[layout.flip_site[k]]
+            if layout.sign_index.size:
+                accumulators = np.zeros(layout.sign_index.size * WIDTH)
+                signed_elements(
+                    layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, SIGN_PATTERNS, u, v,
+                    accumulators, 0, u.size,
+                )  # fmt: skip
+                for k in range(layout.sign_index.size):
+                    value = 0.0
+                    for lane in range(WIDTH):
+                        value += accumulators[k * WIDTH + lane]
+                    elements[layout.sign_index[k], 0] = value * layout.sign_factor[k]
+        else:
+            for k in range(layout.flip_site.size):
+                element_lanes(1 << layout.flip_site[k], 0, u, v, sums)
+                for lane in range(lanes):
+                    elements[layout.flip_index[k], lane] = sums[lane]
+            for group in range(layout.group_mask.size):
+                for k in range(layout.sign_starts[group], layout.sign_starts[group + 1]):
+                    element_lanes(layout.group_mask[group], layout.sign_z[k], u, v, sums)
+                    for lane in range(lanes):
+                        elements[layout.sign_index[k], lane] = sums[lane] * layout.sign_factor[k]
+    wait(team)
+
+
+@nb.njit(**OPTIONS)
+def measure(layout, bras, which_bra, kets, which_ket, chunks, elements, space, team, tag):
+    """``<bra|P_s|ket>``, elements (batch, n_strings), of the samples in chunks (n_chunks, lanes).
+
+    The vectors are ``bras[row, which_bra[row]]`` and ``kets[row, which_ket[row]]`` of arrays (batch, n, dim).
+    """
+    lanes = len(tag)
+    size = bras.shape[2] * lanes
+    width = size + SKEW
+    u, v = space[:size], space[width : width + size]
+    total, difference = space[2 * width : 2 * width + size], space[3 * width : 3 * width + size]
+    first = 4 * width
+    shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
+    for rows in chunks:
+        gather(bras, which_bra, rows, u, team, tag)
+        gather(kets, which_ket, rows, v, team, tag)
+        string_elements(layout, u, v, shared, total, difference, team, tag)
+        if team.rank == 0:
+            for lane in range(lanes):
+                for s in range(layout.strings):
+                    elements[rows[lane], s] = shared[s, lane]
+        wait(team)
+
+
+@nb.njit(**OPTIONS)
+def respond(
+    layout, coefficients, perturbations, chunks, vectors, energies, known_energies, n_known, state, skip, elements,
+    relative, tolerance, max_steps, space, team, tag,
+):  # fmt: skip
+    """``2 Re <n|P_s|n'>`` of all strings, where n' is the first-order change of the state n under the perturbation.
+
+    Known states outside the level of n contribute by the sum over states, all others by conjugate gradients.
+
+    Args:
+        layout: the strings.
+        coefficients: (batch, n_strings) of the Hamiltonians.
+        perturbations: (batch, n_strings) of N.
+        chunks: (n_chunks, lanes) samples.
+        vectors: (batch, n, dim) of which the first n_known are known well.
+        energies: (batch,) of the state n.
+        known_energies: (batch, n).
+        n_known: how many states are known well.
+        state: which of them is n, (batch,).
+        skip: (batch, n) nonzero for states of the level of n, which do not contribute.
+        elements: (batch, n_strings) result.
+        relative: (batch,) result: residual of the equation relative to its right-hand side.
+        tolerance: wanted of it.
+        max_steps: of the iteration.
+        space: workspace.
+        team: of threads.
+        tag: tuple of as many numbers as lanes.
+    """
+    lanes = len(tag)
+    size = vectors.shape[2] * lanes
+    width = size + SKEW
+    copies = 1 + layout.partner
+    begin, end = share(team, size)
+    diagonal = space[:size]
+    right, y = space[width : width + size], space[2 * width : 2 * width + size]
+    p, applied = space[3 * width : 5 * width], space[4 * width : 4 * width + size]
+    known = space[5 * width : 5 * width + n_known * copies * size]
+    psi = p[:size]
+    first = 5 * width + n_known * copies * size
+    shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
+    flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
+    scratch = np.zeros((9, lanes))
+    energy, weight = np.empty(lanes), np.empty(lanes)
+    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
+    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
+    which = np.zeros(vectors.shape[0], dtype=np.int64)
+    shares = np.zeros((n_known * copies, lanes))
+    for rows in chunks:
+        for k in range(n_known):
+            place = k * copies * size
+            which[:] = k
+            gather(vectors, which, rows, known[place : place + size], team, tag)
+            if layout.partner:
+                partner_of(known[place : place + size], known[place + size : place + 2 * size], team)
+        for lane in range(lanes):
+            energy[lane] = energies[rows[lane]]
+        gather(vectors, state, rows, psi, team, tag)
+        build_operator(layout, perturbations, rows, diagonal, flips, values, y, team, tag)
+        apply_operator(operator, psi, right, scratch[0], team, tag)
+        wait(team)
+        for b in range(begin, end):
+            right[b] = -right[b]
+        wait(team)
+        for k in range(n_known * copies):
+            inner(known[k * size : (k + 1) * size], right, shares[k], team, tag)  # -<k|N|n>
+        build_operator(layout, coefficients, rows, diagonal, flips, values, y, team, tag)
+        worst = response_vector(
+            operator, energy, known, n_known * copies, right, y, space[3 * width :], tolerance, scratch, team,
+            max_steps, tag,
+        )  # fmt: skip
+        for k in range(n_known):
+            for copy in range(copies):
+                for lane in range(lanes):
+                    row = rows[lane]
+                    splitting = known_energies[row, k] - energies[row]
+                    outside = skip[row, k] == 0 and splitting != 0.0
+                    weight[lane] = shares[k * copies + copy, lane] / splitting if outside else 0.0
+                place = (k * copies + copy) * size
+                axpy((y, known[place : place + size]), weight, weight[:0], begin, end, tag)
+        wait(team)
+        gather(vectors, state, rows, psi, team, tag)
+        string_elements(layout, psi, y, shared, right, applied, team, tag)
+        if team.rank == 0:
+            for lane in range(lanes):
+                relative[rows[lane]] = worst
+                for s in range(layout.strings):
+                    elements[rows[lane], s] = 2.0 * shared[s, lane]
+        wait(team)

@@ -1,0 +1,106 @@
+"""Words of vector code: what the kernels' intrinsics are written with.
+
+Loops that LLVM is left to vectorise lose a factor of up to three on small states, where permutations within a register
+decide. So the innermost loops are emitted as explicit vector instructions with the functions below; each takes an
+`llvmlite.ir.IRBuilder` first. LLVM maps them to whatever the processor has, so they are right everywhere; `WIDTH` and
+`TILE` only choose what is fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import config
+
+DOUBLE = ir.DoubleType()
+INT32 = ir.IntType(32)
+INT64 = ir.IntType(64)
+_FAST = ("fast",)  # sums may be reordered: every reduction here is a sum of products
+
+
+def _has_wide_registers() -> bool:
+    chosen: str | None = getattr(
+        config, "CPU_FEATURES", None
+    )  # what NUMBA_CPU_FEATURES asks for, or None for all that the processor has
+    if chosen is not None or getattr(config, "CPU_NAME", None) == "generic":
+        return "+avx512f" in (chosen or "")
+    return bool(llvm.get_host_cpu_features().get("avx512f", False))
+
+
+WIDTH = 8 if _has_wide_registers() else 4
+"""Doubles in one vector register: AVX-512 holds eight, AVX2 four (two NEON registers, too)."""
+
+VECTORS = 8
+"""Vectors of accumulators an inner loop keeps in registers."""
+
+TILE = WIDTH * VECTORS
+"""Amplitudes that an inner loop works on at once."""
+
+VECTOR = ir.VectorType(DOUBLE, WIDTH)
+_UNDEFINED = ir.Constant(VECTOR, ir.Undefined)
+
+Builder = Any  # ir.IRBuilder and ir.Value carry no types
+Value = Any
+
+
+def zero() -> Value:
+    """The vector of zeros."""
+    return ir.Constant(VECTOR, [0.0] * WIDTH)
+
+
+def load(builder: Builder, pointer: Value, offset: Value) -> Value:
+    """The vector at ``pointer[offset]``, aligned like doubles."""
+    place = builder.bitcast(builder.gep(pointer, [offset]), VECTOR.as_pointer())
+    result = builder.load(place)
+    result.align = 8
+    return result
+
+
+def store(builder: Builder, vector: Value, pointer: Value, offset: Value) -> None:
+    """Writes the vector to ``pointer[offset]``."""
+    builder.store(vector, builder.bitcast(builder.gep(pointer, [offset]), VECTOR.as_pointer())).align = 8
+
+
+def splat(builder: Builder, scalar: Value) -> Value:
+    """A vector with the scalar in every lane."""
+    first = builder.insert_element(_UNDEFINED, scalar, INT32(0))
+    return builder.shuffle_vector(first, _UNDEFINED, ir.Constant(ir.VectorType(INT32, WIDTH), [0] * WIDTH))
+
+
+def flip_lanes(builder: Builder, vector: Value, mask: int) -> Value:
+    """Lane k of the result is lane ``k xor mask``: a spin flip on the lowest sites."""
+    if mask == 0:
+        return vector
+    order: Sequence[int] = [lane ^ mask for lane in range(WIDTH)]
+    return builder.shuffle_vector(vector, _UNDEFINED, ir.Constant(ir.VectorType(INT32, WIDTH), order))
+
+
+def add(builder: Builder, a: Value, b: Value) -> Value:
+    """``a + b``."""
+    return builder.fadd(a, b, flags=_FAST)
+
+
+def subtract(builder: Builder, a: Value, b: Value) -> Value:
+    """``a - b``."""
+    return builder.fsub(a, b, flags=_FAST)
+
+
+def multiply(builder: Builder, a: Value, b: Value) -> Value:
+    """``a * b``."""
+    return builder.fmul(a, b, flags=_FAST)
+
+
+def multiply_add(builder: Builder, a: Value, b: Value, c: Value) -> Value:
+    """``a * b + c``, one instruction where the processor has it."""
+    return builder.fadd(builder.fmul(a, b, flags=_FAST), c, flags=_FAST)
+
+
+def horizontal_sum(builder: Builder, vector: Value) -> Value:
+    """The sum over the lanes."""
+    total = builder.extract_element(vector, INT32(0))
+    for lane in range(1, WIDTH):
+        total = builder.fadd(total, builder.extract_element(vector, INT32(lane)), flags=_FAST)
+    return total

@@ -1,0 +1,170 @@
+"""The compiled engine against dense matrices: every kernel, every layout of vectors, one thread and a team."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import dense_string
+from qiskit.quantum_info import PauliList
+
+from qeqprop.engine import compiled
+from qeqprop.engine.eigen import complex_picture, dense_spectrum, real_picture, string_elements
+from qeqprop.engine.layout import layout_of
+from qeqprop.engine.paulis import PauliTable
+from qeqprop.engine.threads import get_threads, set_threads, threads
+from qeqprop.engine.tridiagonal import lowest_pair
+
+
+def ising_labels(sites):
+    """All X, Z and ZZ."""
+    words = [({site: letter}) for site in range(sites) for letter in "XZ"]
+    words += [{a: "Z", b: "Z"} for a, b in combinations(range(sites), 2)]
+    return ["".join(word.get(site, "I") for site in range(sites)) for word in words]
+
+
+def heisenberg_labels(sites):
+    """All XX, YY and ZZ, and Z."""
+    words = [{a: letter, b: letter} for a, b in combinations(range(sites), 2) for letter in "XYZ"]
+    words += [{site: "Z"} for site in range(sites)]
+    return ["".join(word.get(site, "I") for site in range(sites)) for word in words]
+
+
+def random_labels(random, sites, count, letters):
+    return sorted({"".join(random.choice(list("I" + letters), sites)) for _ in range(count)})
+
+
+def sums_of(random, labels, batch):
+    table = PauliTable.of(PauliList(labels))
+    return table, random.normal(size=(batch, len(labels)))
+
+
+def random_states(random, table, batch):
+    states = random.normal(size=(batch, table.dim)) + (0 if table.real else 1j) * random.normal(size=(batch, table.dim))
+    return states / np.linalg.norm(states, axis=1, keepdims=True)
+
+
+@st.composite
+def systems(draw, min_sites=3, max_sites=6):
+    sites, batch = draw(st.integers(min_sites, max_sites)), draw(st.sampled_from([1, 3, 9]))
+    random = np.random.default_rng(draw(st.integers(0, 2**31)))
+    letters = draw(st.sampled_from(["Z", "X", "XZ", "XYZ"]))
+    labels = random_labels(random, sites, draw(st.integers(1, 14)), letters)
+    return (*sums_of(random, labels, batch), labels, random)
+
+
+@settings(deadline=None)
+@given(systems())
+def test_applying_and_measuring_agree_with_kron(case):
+    table, coefficients, labels, random = case
+    batch, layout = len(coefficients), layout_of(table)
+    states = random_states(random, table, batch)
+    found = complex_picture(table, compiled.multiply(layout, coefficients, real_picture(table, states)))
+    matrices = [sum(c * dense_string(label) for c, label in zip(row, labels, strict=True)) for row in coefficients]
+    np.testing.assert_allclose(found, [m @ s for m, s in zip(matrices, states, strict=True)], atol=1e-12)
+    bras, zeros = random_states(random, table, batch), np.zeros(batch, dtype=np.int64)
+    elements = string_elements(table, bras[:, None], zeros, states[:, None], zeros)
+    wanted = [
+        [bra.conj() @ dense_string(label) @ ket for label in labels] for bra, ket in zip(bras, states, strict=True)
+    ]
+    np.testing.assert_allclose(elements, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("sites", [5, 8, 11, 12, 13, 15, 17, 18])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_blocks_chunks_and_teams_agree_with_the_readable_apply(sites, count):
+    random = np.random.default_rng(sites)
+    labels = [*ising_labels(sites), "X" * sites, "Y" * 2 + "Z" * (sites - 2)]
+    table, coefficients = sums_of(random, labels, 1)
+    states = random_states(random, table, 1)
+    wanted = table.apply(table.diagonals(coefficients), states)
+    zeros = np.zeros(1, dtype=np.int64)
+    with threads(count):
+        found = compiled.multiply(layout_of(table), coefficients, states)
+        elements = string_elements(table, states[:, None], zeros, states[:, None], zeros)
+    np.testing.assert_allclose(found, wanted, atol=1e-11)
+    np.testing.assert_allclose(elements, np.real(table.elements(states, states)), atol=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(systems(max_sites=6), st.integers(1, 3))
+def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accurate):
+    table, coefficients, _, _ = case
+    norms = np.sum(np.abs(coefficients), axis=1)
+    goals = 1e-12 * norms
+    dense = dense_spectrum(table, coefficients)
+    layout = layout_of(table)
+    energies, residuals, vectors = compiled.lowest_states(layout, coefficients, n_accurate + 1, n_accurate, goals)
+    np.testing.assert_allclose(energies[:, :n_accurate], dense.energies[:, :n_accurate], atol=1e-11 * np.max(norms))
+    assert np.all(residuals[:, :n_accurate] <= 20 * goals[:, None])
+    states = complex_picture(table, vectors)
+    for k in range(n_accurate + 1):
+        applied = complex_picture(table, compiled.multiply(layout, coefficients, np.ascontiguousarray(vectors[:, k])))
+        measured = np.linalg.norm(applied - energies[:, k, None] * states[:, k], axis=1)
+        np.testing.assert_allclose(measured, residuals[:, k], atol=1e-12 * np.max(norms) + 1e-15)
+    overlaps = np.einsum("bki,bli->bkl", states.conj(), states)
+    np.testing.assert_allclose(overlaps, np.tile(np.eye(n_accurate + 1), (len(states), 1, 1)), atol=1e-7)
+
+
+def test_a_restarted_small_basis_reaches_the_same_state(monkeypatch):
+    random = np.random.default_rng(3)
+    table, coefficients = sums_of(random, ising_labels(8), 3)
+    monkeypatch.setattr(compiled, "BASIS_BYTES", 8 * 8 * (256 + 136))
+    energies, residuals, _ = compiled.lowest_states(layout_of(table), coefficients, 1, 1, np.full(3, 1e-9))
+    np.testing.assert_allclose(energies[:, 0], dense_spectrum(table, coefficients).energies[:, 0], atol=1e-10)
+    assert np.max(residuals) < 1e-9
+
+
+def test_a_lower_state_of_another_symmetry_is_not_missed_from_a_symmetric_start():
+    """Two blocks that no operator couples: the start is the exact ground state of the wrong one."""
+    table, coefficients = sums_of(np.random.default_rng(0), ising_labels(6), 1)
+    x_only = np.array([[1.0 if set(label) <= {"I", "X"} else 0.0 for label in ising_labels(6)]])
+    coefficients = -0.3 * x_only
+    coefficients[0, ising_labels(6).index("ZZIIII")] = -1.0
+    dense = dense_spectrum(table, coefficients)
+    start = np.real(dense.vectors[:, [1, 0]])  # the second level first
+    energies, _, _ = compiled.lowest_states(layout_of(table), coefficients, 2, 1, np.array([1e-11]), start)
+    np.testing.assert_allclose(energies[0, 0], dense.energies[0, 0], atol=1e-10)
+
+
+@pytest.mark.parametrize("labels", [ising_labels(18), heisenberg_labels(17)])
+def test_a_team_finds_what_one_thread_finds(labels):
+    random = np.random.default_rng(1)
+    table, coefficients = sums_of(random, labels, 1)
+    goals, layout = 1e-9 * np.sum(np.abs(coefficients), axis=1), layout_of(table)
+    answers = []
+    for count in (1, 2):
+        with threads(count):
+            energies, _, vectors = compiled.lowest_states(layout, coefficients, 1, 1, goals)
+            push = random.normal(size=coefficients.shape) if not answers else answers[0][2]
+            zero, inside = np.zeros(1, dtype=np.int64), np.ones((1, 1), dtype=np.int64)
+            slope, reached = compiled.responses(layout, coefficients, push, vectors, energies, 1, zero, inside, 1e-9)
+            answers.append((energies, slope, push))
+            assert reached[0] <= 1e-9
+    np.testing.assert_allclose(answers[0][0], answers[1][0], rtol=1e-12)
+    np.testing.assert_allclose(answers[0][1], answers[1][1], atol=1e-6)
+
+
+@pytest.mark.parametrize("lanes", [1, 8])
+def test_the_lowest_pair_of_tridiagonal_matrices(lanes):
+    random = np.random.default_rng(2)
+    for size in (1, 2, 5, 40):
+        diagonal, off = random.normal(size=(size, lanes)), random.normal(size=(size, lanes))
+        theta, vector = np.empty(lanes), np.empty((size, lanes))
+        lowest_pair(size, diagonal, off, theta, vector, np.empty((size, lanes)), (0,) * lanes)
+        for lane in range(lanes):
+            matrix = np.diag(diagonal[:, lane]) + np.diag(off[1:, lane], 1) + np.diag(off[1:, lane], -1)
+            energies, columns = np.linalg.eigh(matrix)
+            assert theta[lane] == pytest.approx(energies[0], abs=1e-12)
+            assert abs(vector[:, lane] @ columns[:, 0]) == pytest.approx(1.0, abs=1e-10)
+
+
+def test_the_caller_chooses_the_threads():
+    before = get_threads()
+    with threads(1):
+        assert get_threads() == 1
+    assert get_threads() == before
+    for wrong in (0, 1.5, True, 100, "two"):
+        with pytest.raises(ValueError, match="from 1 to 64"):
+            set_threads(wrong)
