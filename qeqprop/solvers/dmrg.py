@@ -1,0 +1,264 @@
+"""Ground and low excited states of chains and ladders too long for a state vector: matrix product states."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Ge, Gt
+from qiskit.quantum_info import PauliList
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+from qeqprop.checks import check_fields
+from qeqprop.engine.matrix_products import StringTable, Tensors, overlap, padded, residual, unpadded
+from qeqprop.engine.sweeps import Chain
+from qeqprop.interfaces import (
+    BoolArray,
+    Certificate,
+    Equilibria,
+    Expectations,
+    FloatArray,
+    IntArray,
+    NotConverged,
+    PhysicsWarning,
+    Solution,
+    Start,
+)
+
+_FIRST_BOND = 8  # of random states
+_CUTOFF = 0.1  # weight that a bond may drop, in units of the squared tolerance
+_ROUNDING = 1e-15
+
+
+@dataclass(frozen=True)
+class DMRG:
+    """The ground state, or a low excited one, as a matrix product state: chains and ladders of many sites.
+
+    Sweeps over pairs of sites let the bonds grow; sweeps over single sites then make the energy stationary among all
+    states of these bonds. A nudged state starts from its free state and keeps its bonds, so that free and nudged states
+    belong to one variational family: nudged differences are then the exact gradient of the cost *of the variational
+    states*, also where ``bond`` is too small for the true ones, up to the order in beta of the rule. (Bonds of a nudged
+    state grow only where it would miss the tolerance otherwise.) Strings that reach far cost bonds; sites are
+    renumbered for the sweeps where that makes their reach shorter.
+
+    Sweeps are local: a state that is certified is an eigenstate to its residual, but that no lower one exists is not
+    certified. Excited states are kept orthogonal to those below. There is no linear response and no complex nudge: use
+    a real nudging rule, such as `SymmetricNudging` or `Richardson`.
+
+    Of the certificate's numbers ``residual`` is exact, not an estimate from dropped weights. With ``gap`` the next level
+    is found too, and ``gap_above`` and ``degeneracy`` with it; else these are nan and 0 for "not known". The couplings
+    are nan.
+
+    Attributes:
+        bond: largest bond of the state; time grows like its third power.
+        level: 0 is the ground state; levels count states in the order of their energies, found from below.
+        gap: also find the next state, for the certificate; doubles the time.
+        tolerance: largest residual ``||H psi - E psi||`` relative to the sum of absolute coefficients; levels closer
+            than this count as degenerate. It also sets what growing bonds may drop.
+        stationarity: largest residual within the family of states with the same bonds, relative likewise: the error of
+            nudged differences is about this over the gap and beta.
+        sweeps: how many of them, there and back, may be spent on one state.
+        accept_unconverged: warn instead of raising `NotConverged`.
+
+    Raises:
+        ValueError: for a level the network does not have, a response or a complex nudge.
+        NotConverged: if a state misses its tolerances.
+
+    Source: White, Phys. Rev. Lett. 69, 2863 (1992); Schollwöck, Ann. Phys. 326, 96 (2011).
+    """
+
+    bond: Annotated[int, Ge(1)] = 64
+    level: Annotated[int, Ge(0)] = 0
+    gap: bool = False
+    tolerance: Annotated[float, Gt(0)] = 1e-6
+    stationarity: Annotated[float, Gt(0)] = 1e-8
+    sweeps: Annotated[int, Ge(1)] = 100
+    accept_unconverged: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def solve(self, problem: Equilibria, *, precision: float | None = None) -> Solution:
+        """Settles one sample after the other; ``precision`` is not needed, since nothing is sampled."""
+        coefficients = self._coefficients(problem)
+        strings = problem.hamiltonians.strings
+        start = None if problem.start is None else problem.start.arrays
+        order = _order(strings, coefficients) if start is None else start["order"][0]
+        table = StringTable.of(strings, order)
+        settled: list[list[_State]] = []
+        overlaps = np.full(len(coefficients), np.nan)
+        for sample, row in enumerate(coefficients):
+            known = (
+                []
+                if start is None
+                else [unpadded(*pair) for pair in zip(start["tensors"][sample], start["bonds"][sample], strict=True)]
+            )
+            settled.append(self._lowest(table, row, known))
+            if len(known) > self.level:
+                overlaps[sample] = abs(overlap(known[self.level], settled[-1][self.level].tensors)) ** 2
+        certificate = self._certificate(settled, np.sum(np.abs(coefficients), axis=1), overlaps)
+        self._judge(certificate, settled)
+        measured = np.array([table.expectations(states[self.level].tensors) for states in settled])
+        return Solution(
+            expectations=Expectations.exact(measured @ problem.observables.coefficients.T),
+            response=None,
+            energies=np.array([states[self.level].energy for states in settled]),
+            certificate=certificate,
+            start=_start(settled, order),
+        )
+
+    def _coefficients(self, problem: Equilibria) -> FloatArray:
+        """The Hamiltonians' coefficients, after refusals."""
+        sites = problem.hamiltonians.num_sites
+        if self.level + self.gap >= 2**sites:
+            wanted = f"less than {2**sites - self.gap} for {sites} sites" + " with `gap`" * self.gap
+            raise ValueError(f"Argument `level` must be {wanted}, but is {self.level}.")
+        if problem.perturbation is not None:
+            raise ValueError(
+                "Solver DMRG settles states and gives no linear response: use a nudging rule, such as "
+                "SymmetricNudging(beta=0.1)."
+            )
+        if np.iscomplexobj(problem.hamiltonians.coefficients):
+            raise ValueError("Solver DMRG cannot settle complex nudges: use SymmetricNudging or Richardson.")
+        return problem.hamiltonians.coefficients
+
+    def _lowest(self, table: StringTable, coefficients: FloatArray, known: list[Tensors]) -> list[_State]:
+        """All states up to the level, and the next one for the gap; each starts from the known one, if there is."""
+        operator = table.operator(coefficients)
+        states: list[_State] = []
+        for index in range(self.level + 1 + self.gap):
+            warm = index < len(known)
+            begin = known[index] if warm else _random_state(operator, min(self.bond, _FIRST_BOND), index)
+            chain = Chain.of(operator, begin, [state.tensors for state in states])
+            states.append(self._settle(table, coefficients, chain, warm))
+        return sorted(states, key=lambda state: state.energy)
+
+    def _settle(self, table: StringTable, coefficients: FloatArray, chain: Chain, warm: bool) -> _State:
+        """Sweeps until the state is stationary and its residual small, or until more bonds do not help."""
+        scale = max(float(np.sum(np.abs(coefficients))), float(np.finfo(np.float64).tiny))
+        fine = _CUTOFF * self.tolerance**2
+        coarse = [] if warm else [10.0**-exponent for exponent in range(6, int(-np.log10(fine)), 2)] + [fine]
+        distance, spent = np.inf, 0
+        for cutoffs in (coarse, [fine], [fine / 100], [fine / 10000]):
+            spent += self._grow(chain, cutoffs, scale, self.sweeps - spent)
+            spent += self._relax(chain, scale, self.sweeps - spent)
+            distance = residual(table.operator(coefficients, shift=chain.energy), chain.tensors)
+            if distance <= self.tolerance * scale or chain.bond >= self.bond or spent >= self.sweeps:
+                break
+        good = distance <= self.tolerance * scale and chain.residual <= self.stationarity * scale
+        return _State(chain.tensors, chain.energy, distance, chain.residual, good)
+
+    def _grow(self, chain: Chain, cutoffs: list[float], scale: float, sweeps: int) -> int:
+        """Sweeps over pairs, one for each cutoff and the last one until it gains nothing; how many there were."""
+        goal, gain = self._goal(chain, scale), max(self.tolerance**2, _ROUNDING) * scale
+        for done in range(sweeps if cutoffs else 0):
+            before = chain.energy
+            chain.grow(goal, self.bond, cutoffs[min(done, len(cutoffs) - 1)])
+            if done + 1 >= len(cutoffs) and not before - chain.energy > gain:
+                return done + 1
+        return sweeps if cutoffs else 0
+
+    def _relax(self, chain: Chain, scale: float, sweeps: int) -> int:
+        """Sweeps over single sites until the state is stationary; how many there were."""
+        for done in range(sweeps):
+            chain.sweep(self._goal(chain, scale))
+            if chain.residual <= self.stationarity * scale:
+                return done + 1
+        return sweeps
+
+    def _goal(self, chain: Chain, scale: float) -> float:
+        """The local residual that all sites may have in a stationary state, and some room."""
+        return 0.5 * self.stationarity * scale / np.sqrt(len(chain.tensors))
+
+    def _certificate(self, settled: list[list[_State]], scales: FloatArray, overlaps: FloatArray) -> Certificate:
+        energies = np.array([[state.energy for state in states] for states in settled])
+        distances = energies - energies[:, [self.level]]
+        close = self.tolerance * scales[:, None]
+        above = np.min(np.where(distances > close, distances, np.inf), axis=1)
+        below = np.min(np.where(distances < -close, -distances, np.inf), axis=1)
+        level = np.sum(np.abs(distances) <= close, axis=1)
+        unknown = np.full(len(settled), np.nan)
+        return Certificate(
+            residual=np.array([states[self.level].residual for states in settled]),
+            gap_below=below,
+            gap_above=np.where(np.isfinite(above), above, np.nan),
+            degeneracy=np.where(np.isfinite(above), level, 0),
+            level=np.full(len(settled), self.level),
+            overlap=overlaps,
+            nudge_coupling=unknown,
+            trainable_coupling=unknown,
+            converged=np.array([all(state.good for state in states[: self.level + 1]) for states in settled]),
+        )
+
+    def _judge(self, certificate: Certificate, settled: list[list[_State]]) -> None:
+        """Refuses or flags what would mislead."""
+        if np.all(certificate.converged):
+            return
+        bad = [states[: self.level + 1] for states, good in zip(settled, certificate.converged, strict=True) if not good]
+        numbers = [
+            max(getattr(state, name) for states in bad for state in states) for name in ("residual", "stationarity")
+        ]
+        message = (
+            f"{len(bad)} of {len(settled)} samples: residual up to {numbers[0]:.1e} (tolerance {self.tolerance:.1e}) or "
+            f"residual within the family of states up to {numbers[1]:.1e} (stationarity {self.stationarity:.1e}), both "
+            f"relative to the sum of absolute coefficients. Raise `bond` = {self.bond} or `sweeps` = {self.sweeps}, or "
+            "the tolerance."
+        )
+        if not self.accept_unconverged:
+            raise NotConverged(message)
+        warnings.warn(message, PhysicsWarning, stacklevel=4)
+
+
+class _State(NamedTuple):
+    """A settled state: its tensors, how far it is from an eigenstate and, within its family, from being stationary."""
+
+    tensors: Tensors
+    energy: float
+    residual: float
+    stationarity: float
+    good: bool
+
+
+def _order(strings: PauliList, coefficients: FloatArray) -> IntArray:
+    """The order of sites for the sweeps: as given, or one in which the strings reach less far (Cuthill-McKee)."""
+    support = (strings.x | strings.z)[np.any(coefficients != 0, axis=0)]
+    sites = np.arange(strings.num_qubits)
+    support = support[np.sum(support, axis=1) > 1]
+    if not len(support):
+        return sites
+    bonds = csr_array(support.T.astype(np.int64) @ support.astype(np.int64))
+    shorter = reverse_cuthill_mckee(bonds, symmetric_mode=True).astype(np.int64)
+    return min((sites, shorter), key=lambda order: _reach(support[:, order]))
+
+
+def _reach(support: BoolArray) -> int:
+    """The sum over the strings of the distance between their first and last sites."""
+    last = support.shape[1] - 1 - np.argmax(support[:, ::-1], axis=1)
+    return int(np.sum(last - np.argmax(support, axis=1)))
+
+
+def _random_state(operator: Tensors, bond: int, seed: int) -> Tensors:
+    """Where a state starts that is known from nowhere: the same for every Hamiltonian."""
+    random = np.random.default_rng(seed)
+    sites = len(operator)
+    bonds = [min(bond, 2 ** min(site, sites - site, 30)) for site in range(sites + 1)]
+    tensors: Tensors = [random.normal(size=(left, 2, right)) for left, right in pairwise(bonds)]
+    if any(np.iscomplexobj(tensor) for tensor in operator):
+        tensors = [tensor + 1j * random.normal(size=tensor.shape) for tensor in tensors]
+    return tensors
+
+
+def _start(settled: list[list[_State]], order: IntArray) -> Start:
+    tensors, bonds = padded([state.tensors for states in settled for state in states])
+    shape = (len(settled), -1)
+    return Start(
+        {
+            "tensors": tensors.reshape(*shape, *tensors.shape[1:]),
+            "bonds": bonds.reshape(*shape, bonds.shape[1]),
+            "order": np.tile(order, (len(settled), 1)),
+        }
+    )
