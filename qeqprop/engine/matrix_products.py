@@ -73,7 +73,7 @@ class StringTable:
         """The sum ``sum_s coefficients_s P_s - shift`` with the smallest possible bonds, exact to rounding.
 
         From site to site the sum is a matrix of (what was built so far, letter) by suffixes; its singular vectors are
-        the site's tensor, and singular values that are rounding are dropped. Strings are orthogonal, so nothing is lost.
+        the site's tensor, and singular values that are rounding are dropped. Strings are orthogonal: nothing is lost.
 
         Source: Hubig, McCulloch and Schollwöck, Phys. Rev. B 95, 035129 (2017), for sums in general.
         """
@@ -94,7 +94,7 @@ class StringTable:
         return result
 
     def expectations(self, tensors: Sequence[NumberArray]) -> FloatArray:
-        """``<P_s>`` of all strings (n_strings,) in one pass from the last site, whose tensor is the orthogonality centre.
+        """``<P_s>`` of all strings (n_strings,) in one pass from the last site, which must be the orthogonality centre.
 
         The environments of all needed suffixes are carried along together; a string is read off where it begins, since
         what lies left of it is an isometry.
@@ -127,7 +127,7 @@ def residual(shifted: Sequence[NumberArray], tensors: Sequence[NumberArray]) -> 
         grown = np.tensordot(partial, operator, ((1, 2), (0, 3)))  # (carried, right, operator, bra)
         width, right, bond, _ = grown.shape
         rows = grown.transpose(0, 3, 2, 1).reshape(2 * width, bond * right)
-        carried = np.linalg.qr(rows, mode="r").reshape(-1, bond, right)
+        carried = np.asarray(np.linalg.qr(rows, mode="r")).reshape(-1, bond, right)
     return float(np.abs(carried[0, 0, 0]))
 
 

@@ -21,6 +21,7 @@ from qeqprop.interfaces import NumberArray
 
 _KRYLOV = 8  # vectors of one local search: between sweeps everything else changes, so that more are wasted
 _GAIN = 0.1  # the factor by which a local search reduces its residual
+_ROUNDING = 1e-15  # relative to an energy
 
 
 class Block(NamedTuple):
@@ -28,7 +29,7 @@ class Block(NamedTuple):
 
     Attributes:
         hamiltonian: (bra, operator, ket).
-        overlaps: (bra, bond of the other state) with every state below.
+        overlaps: (bra, bond of the other state) with every state to avoid.
     """
 
     hamiltonian: NumberArray
@@ -41,13 +42,13 @@ class End:
 
     Attributes:
         operator: the tensors of the whole chain's operator, outer bond first.
-        below: the states below, likewise.
+        avoided: the states to avoid, likewise.
         tensors: the isometries of this end's sites.
         blocks: one more than there are tensors: before any site, after the first, and so on.
     """
 
     operator: Tensors
-    below: Sequence[Tensors]
+    avoided: Sequence[Tensors]
     tensors: Tensors
     blocks: list[Block]
 
@@ -58,7 +59,7 @@ class End:
         bra, _, bond, ket, _ = hamiltonian.shape
         overlaps = (
             np.tensordot(overlap, state[depth], (1, 0)).reshape(2 * bra, -1)
-            for overlap, state in zip(block.overlaps, self.below, strict=True)
+            for overlap, state in zip(block.overlaps, self.avoided, strict=True)
         )
         return Block(hamiltonian.reshape(2 * bra, bond, 2 * ket), tuple(overlaps))
 
@@ -84,7 +85,7 @@ class Chain:
     Attributes:
         behind, ahead: the two ends.
         centre: the site in hand, normalised.
-        energy: of the state.
+        energy: of the state, without what states to avoid cost.
         residual: root of the sum of squares of the local residuals ``||H psi - E psi||`` that the last sweep met: how
             far the state is from being stationary among states of the same bonds (one site), or of free bonds (two).
     """
@@ -96,13 +97,20 @@ class Chain:
     residual: float = np.inf
 
     @classmethod
-    def of(cls, operator: Tensors, tensors: Tensors, below: Sequence[Tensors] = ()) -> Chain:
-        """A chain in a given state, which need not be normalised or canonical."""
-        edge = Block(np.ones((1, 1, 1)), (np.ones((1, 1)),) * len(below))
-        behind = End(operator, below, [], [edge])
+    def of(cls, operator: Tensors, tensors: Tensors, avoided: Sequence[Tensors] = ()) -> Chain:
+        """A chain in a given state, which need not be normalised or canonical.
+
+        Args:
+            operator: the Hamiltonian.
+            tensors: the state.
+            avoided: states whose projectors count as energies on top: the lowest state is then orthogonal to those that
+                are eigenstates, if their squared norms are larger than the distance of their levels.
+        """
+        edge = Block(np.ones((1, 1, 1)), (np.ones((1, 1)),) * len(avoided))
+        behind = End(operator, avoided, [], [edge])
         ahead = End(
             [tensor.swapaxes(0, 1) for tensor in reversed(operator)],
-            [[tensor.swapaxes(0, 2) for tensor in reversed(state)] for state in below],
+            [[tensor.swapaxes(0, 2) for tensor in reversed(state)] for state in avoided],
             [],
             [edge],
         )
@@ -147,13 +155,15 @@ class Chain:
                     self.centre = matrix.reshape(self.centre.shape)
             self.residual = float(np.sqrt(squares))
 
-    def grow(self, goal: float, bond: int, cutoff: float) -> None:
+    def grow(self, goal: float, bond: int, cutoff: float, mixing: float = 0.0) -> None:
         """Pair by pair to the other end and back; every bond becomes as large as it has to be.
 
         Args:
             goal: local residual that is good enough.
             bond: the largest bond.
             cutoff: largest weight of the density matrix that may be dropped at one bond.
+            mixing: weight of what the Hamiltonian adds to the density matrix before it is cut. Without it a coupling of
+                distant sites is never noticed: White, Phys. Rev. B 72, 180403 (2005).
         """
         for _ in range(2):
             self._turn()
@@ -165,7 +175,7 @@ class Chain:
                 matrix = self.centre.reshape(-1, self.centre.shape[2]) @ site.reshape(-1, site.shape[2]).T
                 self.energy, matrix, residual = _lowest(grown, other, matrix, goal)
                 squares += residual**2
-                isometry = _principal(matrix, bond, cutoff)
+                isometry = _principal(_density(matrix, grown.hamiltonian, mixing), min(bond, matrix.shape[1]), cutoff)
                 self.behind.push(grown, isometry)
                 rest = isometry.conj().T @ matrix
                 self.centre = (rest / np.linalg.norm(rest)).reshape(len(rest), -1, 2).swapaxes(1, 2)
@@ -176,29 +186,35 @@ class Chain:
         self.centre = self.centre.swapaxes(0, 2)
 
 
-def _principal(matrix: NumberArray, bond: int, cutoff: float) -> NumberArray:
-    """The leading eigenvectors of the density matrix ``M M^dagger``: at most ``bond``, dropping at most ``cutoff``."""
-    weights, vectors = np.linalg.eigh(matrix @ matrix.conj().T)
+def _density(matrix: NumberArray, hamiltonian: NumberArray, mixing: float) -> NumberArray:
+    """The density matrix ``M M^dagger`` of the left half, mixed with those of all ``H_b M``, b the operator's bond."""
+    density = matrix @ matrix.conj().T
+    if not mixing:
+        return density
+    driven = (hamiltonian.reshape(-1, len(matrix)) @ matrix).reshape(len(matrix), -1)
+    extra = driven @ driven.conj().T
+    return density + mixing / max(np.trace(extra).real, np.finfo(np.float64).tiny) * extra
+
+
+def _principal(density: NumberArray, bond: int, cutoff: float) -> NumberArray:
+    """The leading eigenvectors of a density matrix: at most ``bond``, dropping at most the weight ``cutoff``."""
+    weights, vectors = np.linalg.eigh(density)
     dropped = np.cumsum(np.maximum(weights, 0.0))
-    kept = min(bond, max(1, int(np.sum(dropped > cutoff))), matrix.shape[1])
-    return vectors[:, -kept:]
+    return vectors[:, -min(bond, max(1, int(np.sum(dropped > cutoff)))) :]
 
 
 def _lowest(left: Block, right: Block, start: NumberArray, goal: float) -> tuple[float, NumberArray, float]:
     """Energy, state and first residual of a Lanczos search for the lowest state between two blocks.
 
-    The search is orthogonal to the states below and starts from the state it has; it stops when the residual is below
-    ``goal``, or small against the first one.
+    It begins with the state there is, and stops when the residual is below ``goal`` or small against the first one.
     """
     rows, columns = start.shape
     width = left.hamiltonian.shape[1]
     before = left.hamiltonian.reshape(rows * width, rows)
     after = right.hamiltonian.transpose(1, 2, 0).reshape(width * columns, columns)
-    excluded = _span([a @ b.T for a, b in zip(left.overlaps, right.overlaps, strict=True)], start.size)
-    vector = _outside(excluded, start.ravel())
-    vector = vector / np.linalg.norm(vector)
-    kind = np.result_type(vector, before, after, excluded)
-    basis = np.empty((min(_KRYLOV, start.size - len(excluded)), start.size), dtype=kind)
+    avoided = [(a @ b.T).ravel() for a, b in zip(left.overlaps, right.overlaps, strict=True)]
+    vector = start.ravel() / np.linalg.norm(start)
+    basis = np.empty((min(_KRYLOV, start.size), start.size), dtype=np.result_type(vector, before, after, *avoided))
     diagonal: list[float] = []
     beside: list[float] = []
     first = 0.0
@@ -206,31 +222,22 @@ def _lowest(left: Block, right: Block, start: NumberArray, goal: float) -> tuple
         step = len(diagonal)
         basis[step] = vector
         image = ((before @ vector.reshape(rows, columns)).reshape(rows, -1) @ after).ravel()
+        for other in avoided:
+            image = image + other * np.vdot(other, vector)
         diagonal.append(float(np.vdot(vector, image).real))
-        image = _outside(basis[: step + 1], _outside(excluded, image))
+        for _ in range(2):  # orthogonal to all before, twice against rounding
+            image = image - (basis[: step + 1].conj() @ image) @ basis[: step + 1]
         length = float(np.linalg.norm(image))
         energies, mixtures = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
         residual = length * abs(mixtures[-1, 0])
         if step == 0:
             first = residual
-            goal = max(goal, _GAIN * first)
+            goal = max(goal, _GAIN * first, _ROUNDING * abs(diagonal[0]))
         if residual <= goal or step + 1 == len(basis):
-            state = mixtures[:, 0] @ basis[: step + 1]
-            return float(energies[0]), (state / np.linalg.norm(state)).reshape(rows, columns), first
+            break
         beside.append(length)
         vector = image / length
-
-
-def _span(vectors: Sequence[NumberArray], size: int) -> NumberArray:
-    """An orthonormal basis (n, size) of what the vectors span, without those that vanish here."""
-    if not vectors:
-        return np.empty((0, size))
-    _, lengths, basis = np.linalg.svd(np.stack([vector.ravel() for vector in vectors]), full_matrices=False)
-    return basis[lengths > 1e-14]
-
-
-def _outside(basis: NumberArray, vector: NumberArray) -> NumberArray:
-    """The part of a vector orthogonal to the rows of an orthonormal basis (taken out twice, against rounding)."""
-    for _ in range(2 if len(basis) else 0):
-        vector = vector - (basis.conj() @ vector) @ basis
-    return vector
+    state = mixtures[:, 0] @ basis[: step + 1]
+    state = state / np.linalg.norm(state)
+    penalty = sum(abs(np.vdot(other, state)) ** 2 for other in avoided)
+    return float(energies[0] - penalty), state.reshape(rows, columns), first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, NamedTuple
@@ -31,7 +32,7 @@ from qeqprop.interfaces import (
 
 _FIRST_BOND = 8  # of random states
 _CUTOFF = 0.1  # weight that a bond may drop, in units of the squared tolerance
-_ROUNDING = 1e-15
+_MIXING = 1000.0  # what is mixed in while bonds grow, in units of the weight that may be dropped
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,16 @@ class DMRG:
     Sweeps over pairs of sites let the bonds grow; sweeps over single sites then make the energy stationary among all
     states of these bonds. A nudged state starts from its free state and keeps its bonds, so that free and nudged states
     belong to one variational family: nudged differences are then the exact gradient of the cost *of the variational
-    states*, also where ``bond`` is too small for the true ones, up to the order in beta of the rule. (Bonds of a nudged
+    states*, up to the rule's order in beta, also where ``bond`` is too small for the true ones. (Bonds of a nudged
     state grow only where it would miss the tolerance otherwise.) Strings that reach far cost bonds; sites are
-    renumbered for the sweeps where that makes their reach shorter.
+    renumbered for the sweeps where that makes strings reach less far.
 
-    Sweeps are local: a state that is certified is an eigenstate to its residual, but that no lower one exists is not
-    certified. Excited states are kept orthogonal to those below. There is no linear response and no complex nudge: use
-    a real nudging rule, such as `SymmetricNudging` or `Richardson`.
+    Sweeps are local: a certified state is an eigenstate to its residual, but that there is no lower one is not
+    certified. Excited states are kept orthogonal to those below. There is no linear response and no complex nudge: a
+    response by differences would hide a step that `SymmetricNudging` and `Richardson` show.
 
-    Of the certificate's numbers ``residual`` is exact, not an estimate from dropped weights. With ``gap`` the next level
-    is found too, and ``gap_above`` and ``degeneracy`` with it; else these are nan and 0 for "not known". The couplings
-    are nan.
+    The certificate's ``residual`` is exact, not an estimate from dropped weights. With ``gap`` the next level is found
+    too, and with it ``gap_above`` and ``degeneracy``; else these are nan and 0 for "not known". The couplings are nan.
 
     Attributes:
         bond: largest bond of the state; time grows like its third power.
@@ -75,7 +75,7 @@ class DMRG:
     level: Annotated[int, Ge(0)] = 0
     gap: bool = False
     tolerance: Annotated[float, Gt(0)] = 1e-6
-    stationarity: Annotated[float, Gt(0)] = 1e-8
+    stationarity: Annotated[float, Gt(0)] = 1e-7
     sweeps: Annotated[int, Ge(1)] = 100
     accept_unconverged: bool = False
 
@@ -129,50 +129,49 @@ class DMRG:
     def _lowest(self, table: StringTable, coefficients: FloatArray, known: list[Tensors]) -> list[_State]:
         """All states up to the level, and the next one for the gap; each starts from the known one, if there is."""
         operator = table.operator(coefficients)
+        height = np.sqrt(2 * np.sum(np.abs(coefficients)))  # twice the largest absolute energy
         states: list[_State] = []
         for index in range(self.level + 1 + self.gap):
             warm = index < len(known)
             begin = known[index] if warm else _random_state(operator, min(self.bond, _FIRST_BOND), index)
-            chain = Chain.of(operator, begin, [state.tensors for state in states])
+            avoided = [[height * state.tensors[0], *state.tensors[1:]] for state in states]
+            chain = Chain.of(operator, begin, avoided)
             states.append(self._settle(table, coefficients, chain, warm))
         return sorted(states, key=lambda state: state.energy)
 
     def _settle(self, table: StringTable, coefficients: FloatArray, chain: Chain, warm: bool) -> _State:
-        """Sweeps until the state is stationary and its residual small, or until more bonds do not help."""
+        """Sweeps until the state is stationary and its residual small, or until larger bonds are not allowed."""
         scale = max(float(np.sum(np.abs(coefficients))), float(np.finfo(np.float64).tiny))
+        goal = 0.5 * self.stationarity * scale / np.sqrt(len(chain.tensors))  # for each site; squares add up
         fine = _CUTOFF * self.tolerance**2
-        coarse = [] if warm else [10.0**-exponent for exponent in range(6, int(-np.log10(fine)), 2)] + [fine]
+        coarse = [10.0**-exponent for exponent in range(6, 40, 2) if 10.0**-exponent > fine]
         distance, spent = np.inf, 0
-        for cutoffs in (coarse, [fine], [fine / 100], [fine / 10000]):
-            spent += self._grow(chain, cutoffs, scale, self.sweeps - spent)
-            spent += self._relax(chain, scale, self.sweeps - spent)
-            distance = residual(table.operator(coefficients, shift=chain.energy), chain.tensors)
-            if distance <= self.tolerance * scale or chain.bond >= self.bond or spent >= self.sweeps:
+        for cutoffs in ([] if warm else [*coarse, fine], [fine], [fine / 100], [fine / 10000]):
+            spent += self._grow(chain, cutoffs, goal, self.sweeps - spent)
+            spent += self._relax(chain, goal, scale, max(1, self.sweeps - spent))
+            distance = residual(table.operator(coefficients, shift=chain.energy), chain.tensors) / scale
+            if distance <= self.tolerance or chain.bond >= self.bond or spent >= self.sweeps:
                 break
-        good = distance <= self.tolerance * scale and chain.residual <= self.stationarity * scale
-        return _State(chain.tensors, chain.energy, distance, chain.residual, good)
+        return _State(chain.tensors, chain.energy, distance, chain.residual / scale)
 
-    def _grow(self, chain: Chain, cutoffs: list[float], scale: float, sweeps: int) -> int:
-        """Sweeps over pairs, one for each cutoff and the last one until it gains nothing; how many there were."""
-        goal, gain = self._goal(chain, scale), max(self.tolerance**2, _ROUNDING) * scale
-        for done in range(sweeps if cutoffs else 0):
-            before = chain.energy
-            chain.grow(goal, self.bond, cutoffs[min(done, len(cutoffs) - 1)])
-            if done + 1 >= len(cutoffs) and not before - chain.energy > gain:
-                return done + 1
-        return sweeps if cutoffs else 0
+    def _grow(self, chain: Chain, cutoffs: Sequence[float], goal: float, sweeps: int) -> int:
+        """Sweeps over pairs, a mixed one for each cutoff, then plain ones while they help; how many there were."""
+        for cutoff in cutoffs[:sweeps]:
+            chain.grow(goal, self.bond, cutoff, mixing=_MIXING * cutoff)
+        for spent in range(len(cutoffs), sweeps if cutoffs else 0):
+            before = chain.residual
+            chain.grow(goal, self.bond, cutoffs[-1])
+            if chain.residual > 0.5 * before or chain.residual <= goal:
+                return spent + 1
+        return min(len(cutoffs), sweeps)
 
-    def _relax(self, chain: Chain, scale: float, sweeps: int) -> int:
+    def _relax(self, chain: Chain, goal: float, scale: float, sweeps: int) -> int:
         """Sweeps over single sites until the state is stationary; how many there were."""
-        for done in range(sweeps):
-            chain.sweep(self._goal(chain, scale))
+        for spent in range(sweeps):
+            chain.sweep(goal)
             if chain.residual <= self.stationarity * scale:
-                return done + 1
+                return spent + 1
         return sweeps
-
-    def _goal(self, chain: Chain, scale: float) -> float:
-        """The local residual that all sites may have in a stationary state, and some room."""
-        return 0.5 * self.stationarity * scale / np.sqrt(len(chain.tensors))
 
     def _certificate(self, settled: list[list[_State]], scales: FloatArray, overlaps: FloatArray) -> Certificate:
         energies = np.array([[state.energy for state in states] for states in settled])
@@ -183,7 +182,7 @@ class DMRG:
         level = np.sum(np.abs(distances) <= close, axis=1)
         unknown = np.full(len(settled), np.nan)
         return Certificate(
-            residual=np.array([states[self.level].residual for states in settled]),
+            residual=scales * np.array([states[self.level].residual for states in settled]),
             gap_below=below,
             gap_above=np.where(np.isfinite(above), above, np.nan),
             degeneracy=np.where(np.isfinite(above), level, 0),
@@ -191,22 +190,23 @@ class DMRG:
             overlap=overlaps,
             nudge_coupling=unknown,
             trainable_coupling=unknown,
-            converged=np.array([all(state.good for state in states[: self.level + 1]) for states in settled]),
+            converged=np.array([all(map(self._is_good, states[: self.level + 1])) for states in settled]),
         )
+
+    def _is_good(self, state: _State) -> bool:
+        return state.residual <= self.tolerance and state.stationarity <= self.stationarity
 
     def _judge(self, certificate: Certificate, settled: list[list[_State]]) -> None:
         """Refuses or flags what would mislead."""
         if np.all(certificate.converged):
             return
-        bad = [states[: self.level + 1] for states, good in zip(settled, certificate.converged, strict=True) if not good]
-        numbers = [
-            max(getattr(state, name) for states in bad for state in states) for name in ("residual", "stationarity")
-        ]
+        bad = np.flatnonzero(~certificate.converged)
+        worst = np.max([(state.residual, state.stationarity) for row in bad for state in settled[row]], axis=0)
         message = (
-            f"{len(bad)} of {len(settled)} samples: residual up to {numbers[0]:.1e} (tolerance {self.tolerance:.1e}) or "
-            f"residual within the family of states up to {numbers[1]:.1e} (stationarity {self.stationarity:.1e}), both "
-            f"relative to the sum of absolute coefficients. Raise `bond` = {self.bond} or `sweeps` = {self.sweeps}, or "
-            "the tolerance."
+            f"{len(bad)} of {len(settled)} samples, the first of them {bad[0]}: relative to the sum of absolute "
+            f"coefficients the residual is up to {worst[0]:.1e} (`tolerance` {self.tolerance:.1e}), that among states "
+            f"of the same bonds up to {worst[1]:.1e} (`stationarity` {self.stationarity:.1e}). Allow a larger `bond` "
+            f"than {self.bond}, more `sweeps` than {self.sweeps}, or a larger tolerance."
         )
         if not self.accept_unconverged:
             raise NotConverged(message)
@@ -214,19 +214,18 @@ class DMRG:
 
 
 class _State(NamedTuple):
-    """A settled state: its tensors, how far it is from an eigenstate and, within its family, from being stationary."""
+    """A settled state, with its residuals relative to the sum of absolute coefficients: in all, and in its family."""
 
     tensors: Tensors
     energy: float
     residual: float
     stationarity: float
-    good: bool
 
 
 def _order(strings: PauliList, coefficients: FloatArray) -> IntArray:
     """The order of sites for the sweeps: as given, or one in which the strings reach less far (Cuthill-McKee)."""
     support = (strings.x | strings.z)[np.any(coefficients != 0, axis=0)]
-    sites = np.arange(strings.num_qubits)
+    sites = np.arange(support.shape[1])
     support = support[np.sum(support, axis=1) > 1]
     if not len(support):
         return sites
