@@ -243,6 +243,17 @@ def test_the_ends_of_a_ring_find_each_other():
     assert solve(network, theta, DMRG()).certificate.converged[0]
 
 
+def test_frustrated_networks_need_more_than_one_start():
+    network = transverse_ising(sites=10, field_x=0.1)
+    missed = []
+    for seed in (4, 8, 13):
+        theta = np.random.default_rng(seed).normal(size=network.n_trainable)
+        energy = solve(network, theta, Exact()).energies
+        np.testing.assert_allclose(solve(network, theta, DMRG()).energies, energy, atol=1e-8)
+        missed.append(solve(network, theta, DMRG(starts=1)).energies[0] - energy[0] > 0.1)
+    assert any(missed)  # what a certificate cannot see: a state that is an eigenstate, but not the lowest
+
+
 def test_ladders_are_renumbered_and_cost_no_more_than_they_must():
     network = spin_graph(sites=24, edges=ladder(12), tied=("ZZ", "X"), bonds=("ZZ",), fields=("X",))
     answer = solve(network, [0.45, 1.0], DMRG())

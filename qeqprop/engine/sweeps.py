@@ -214,30 +214,32 @@ def _lowest(left: Block, right: Block, start: NumberArray, goal: float) -> tuple
     after = right.hamiltonian.transpose(1, 2, 0).reshape(width * columns, columns)
     avoided = [(a @ b.T).ravel() for a, b in zip(left.overlaps, right.overlaps, strict=True)]
     vector = start.ravel() / np.linalg.norm(start)
-    basis = np.empty((min(_KRYLOV, start.size), start.size), dtype=np.result_type(vector, before, after, *avoided))
-    diagonal: list[float] = []
-    beside: list[float] = []
-    first = 0.0
+    steps = min(_KRYLOV, start.size)
+    basis = np.empty((steps, start.size), dtype=np.result_type(vector, before, after, *avoided))
+    projected = np.zeros((steps, steps))  # the Hamiltonian in this basis: tridiagonal, the lower triangle will do
+    first, step = 0.0, 0
     while True:
-        step = len(diagonal)
         basis[step] = vector
         image = ((before @ vector.reshape(rows, columns)).reshape(rows, -1) @ after).ravel()
         for other in avoided:
             image = image + other * np.vdot(other, vector)
-        diagonal.append(float(np.vdot(vector, image).real))
+        projected[step, step] = np.vdot(vector, image).real
+        known = basis[: step + 1]
         for _ in range(2):  # orthogonal to all before, twice against rounding
-            image = image - (basis[: step + 1].conj() @ image) @ basis[: step + 1]
-        length = float(np.linalg.norm(image))
-        energies, mixtures = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
-        residual = length * abs(mixtures[-1, 0])
+            image = image - (known.conj() @ image) @ known
+        length = np.sqrt(np.vdot(image, image).real)
+        energies, mixtures = np.linalg.eigh(projected[: step + 1, : step + 1])
+        energy, mixture = energies[0], mixtures[:, 0]
+        residual = float(length * abs(mixture[-1]))
         if step == 0:
             first = residual
-            goal = max(goal, _GAIN * first, _ROUNDING * abs(diagonal[0]))
-        if residual <= goal or step + 1 == len(basis):
+            goal = max(goal, _GAIN * first, _ROUNDING * abs(energy))
+        if residual <= goal or step + 1 == steps:
             break
-        beside.append(length)
+        step += 1
+        projected[step, step - 1] = length
         vector = image / length
-    state = mixtures[:, 0] @ basis[: step + 1]
+    state = mixture @ known
     state = state / np.linalg.norm(state)
     penalty = sum(abs(np.vdot(other, state)) ** 2 for other in avoided)
-    return float(energies[0] - penalty), state.reshape(rows, columns), first
+    return float(energy - penalty), state.reshape(rows, columns), first

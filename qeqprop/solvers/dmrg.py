@@ -31,7 +31,8 @@ from qeqprop.interfaces import (
 )
 
 _FIRST_BOND = 8  # of random states
-_CUTOFF = 0.1  # weight that a bond may drop, in units of the squared tolerance
+_COARSE = 1e-6  # weight that a bond may drop at first; each sweep it is a hundred times less
+_CUTOFF = 0.1  # weight that a bond may drop at last, in units of the squared tolerance
 _MIXING = 1000.0  # what is mixed in while bonds grow, in units of the weight that may be dropped
 
 
@@ -61,7 +62,9 @@ class DMRG:
             than this count as degenerate. It also sets what growing bonds may drop.
         stationarity: largest residual within the family of states with the same bonds, relative likewise: the error of
             nudged differences is about this over the gap and beta.
-        sweeps: how many of them, there and back, may be spent on one state.
+        starts: number of random states that are tried; after one coarse sweep each, the lowest goes on. Frustrated
+            networks need some.
+        sweeps: how many of them, there and back, may then be spent on one state.
         accept_unconverged: warn instead of raising `NotConverged`.
 
     Raises:
@@ -76,6 +79,7 @@ class DMRG:
     gap: bool = False
     tolerance: Annotated[float, Gt(0)] = 1e-6
     stationarity: Annotated[float, Gt(0)] = 1e-7
+    starts: Annotated[int, Ge(1)] = 4
     sweeps: Annotated[int, Ge(1)] = 100
     accept_unconverged: bool = False
 
@@ -132,19 +136,26 @@ class DMRG:
         height = np.sqrt(2 * np.sum(np.abs(coefficients)))  # twice the largest absolute energy
         states: list[_State] = []
         for index in range(self.level + 1 + self.gap):
-            warm = index < len(known)
-            begin = known[index] if warm else _random_state(operator, min(self.bond, _FIRST_BOND), index)
             avoided = [[height * state.tensors[0], *state.tensors[1:]] for state in states]
-            chain = Chain.of(operator, begin, avoided)
+            warm = index < len(known)
+            chain = Chain.of(operator, known[index], avoided) if warm else self._begin(operator, avoided)
             states.append(self._settle(table, coefficients, chain, warm))
         return sorted(states, key=lambda state: state.energy)
+
+    def _begin(self, operator: Tensors, avoided: list[Tensors]) -> Chain:
+        """The best of several random states after one coarse sweep each."""
+        bond = min(self.bond, _FIRST_BOND)
+        chains = [Chain.of(operator, _random_state(operator, bond, seed), avoided) for seed in range(self.starts)]
+        for chain in chains:
+            chain.grow(0.0, self.bond, _COARSE, mixing=_MIXING * _COARSE)
+        return min(chains, key=lambda chain: chain.energy)
 
     def _settle(self, table: StringTable, coefficients: FloatArray, chain: Chain, warm: bool) -> _State:
         """Sweeps until the state is stationary and its residual small, or until larger bonds are not allowed."""
         scale = max(float(np.sum(np.abs(coefficients))), float(np.finfo(np.float64).tiny))
         goal = 0.5 * self.stationarity * scale / np.sqrt(len(chain.tensors))  # for each site; squares add up
         fine = _CUTOFF * self.tolerance**2
-        coarse = [10.0**-exponent for exponent in range(6, 40, 2) if 10.0**-exponent > fine]
+        coarse = [_COARSE * 100.0**-step for step in range(1, 20) if _COARSE * 100.0**-step > fine]
         distance, spent = np.inf, 0
         for cutoffs in ([] if warm else [*coarse, fine], [fine], [fine / 100], [fine / 10000]):
             spent += self._grow(chain, cutoffs, goal, self.sweeps - spent)
@@ -241,7 +252,7 @@ def _reach(support: BoolArray) -> int:
 
 
 def _random_state(operator: Tensors, bond: int, seed: int) -> Tensors:
-    """Where a state starts that is known from nowhere: the same for every Hamiltonian."""
+    """One of the states that are tried where none is known: the same for every Hamiltonian."""
     random = np.random.default_rng(seed)
     sites = len(operator)
     bonds = [min(bond, 2 ** min(site, sites - site, 30)) for site in range(sites + 1)]
