@@ -52,7 +52,7 @@ class DMRG:
     response by differences would hide a step that `SymmetricNudging` and `Richardson` show.
 
     The certificate's ``residual`` is exact, not an estimate from dropped weights. With ``gap`` the next level is found
-    too, and with it ``gap_above`` and ``degeneracy``; else these are nan and 0 for "not known". The couplings are nan.
+    too, and with it ``gap_above`` and ``degeneracy``; where they are not known, these are nan and 0. The couplings are nan.
 
     Attributes:
         bond: largest bond of the state; time grows like its third power.
@@ -78,7 +78,7 @@ class DMRG:
     level: Annotated[int, Ge(0)] = 0
     gap: bool = False
     tolerance: Annotated[float, Gt(0)] = 1e-6
-    stationarity: Annotated[float, Gt(0)] = 1e-7
+    stationarity: Annotated[float, Gt(0)] = 1e-8
     starts: Annotated[int, Ge(1)] = 4
     sweeps: Annotated[int, Ge(1)] = 100
     accept_unconverged: bool = False
@@ -96,11 +96,8 @@ class DMRG:
         settled: list[list[_State]] = []
         overlaps = np.full(len(coefficients), np.nan)
         for sample, row in enumerate(coefficients):
-            known = (
-                []
-                if start is None
-                else [unpadded(*pair) for pair in zip(start["tensors"][sample], start["bonds"][sample], strict=True)]
-            )
+            pairs = [] if start is None else zip(start["tensors"][sample], start["bonds"][sample], strict=True)
+            known = [unpadded(array, bonds) for array, bonds in pairs]
             settled.append(self._lowest(table, row, known))
             if len(known) > self.level:
                 overlaps[sample] = abs(overlap(known[self.level], settled[-1][self.level].tensors)) ** 2
@@ -186,7 +183,9 @@ class DMRG:
 
     def _certificate(self, settled: list[list[_State]], scales: FloatArray, overlaps: FloatArray) -> Certificate:
         energies = np.array([[state.energy for state in states] for states in settled])
+        good = np.array([[self._is_good(state) for state in states] for states in settled])
         distances = energies - energies[:, [self.level]]
+        distances[:, self.level + 1 :][~good[:, self.level + 1 :]] = np.nan  # no level to measure a gap to
         close = self.tolerance * scales[:, None]
         above = np.min(np.where(distances > close, distances, np.inf), axis=1)
         below = np.min(np.where(distances < -close, -distances, np.inf), axis=1)
@@ -201,7 +200,7 @@ class DMRG:
             overlap=overlaps,
             nudge_coupling=unknown,
             trainable_coupling=unknown,
-            converged=np.array([all(map(self._is_good, states[: self.level + 1])) for states in settled]),
+            converged=np.all(good[:, : self.level + 1], axis=1),
         )
 
     def _is_good(self, state: _State) -> bool:
@@ -212,7 +211,8 @@ class DMRG:
         if np.all(certificate.converged):
             return
         bad = np.flatnonzero(~certificate.converged)
-        worst = np.max([(state.residual, state.stationarity) for row in bad for state in settled[row]], axis=0)
+        states = [state for row in bad for state in settled[row][: self.level + 1]]
+        worst = np.max([(state.residual, state.stationarity) for state in states], axis=0)
         message = (
             f"{len(bad)} of {len(settled)} samples, the first of them {bad[0]}: relative to the sum of absolute "
             f"coefficients the residual is up to {worst[0]:.1e} (`tolerance` {self.tolerance:.1e}), that among states "
