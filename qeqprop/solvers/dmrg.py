@@ -52,7 +52,8 @@ class DMRG:
     response by differences would hide a step that `SymmetricNudging` and `Richardson` show.
 
     The certificate's ``residual`` is exact, not an estimate from dropped weights. With ``gap`` the next level is found
-    too, and with it ``gap_above`` and ``degeneracy``; where they are not known, these are nan and 0. The couplings are nan.
+    too, and with it ``gap_above`` and ``degeneracy``; where these are not known they are nan and 0. The couplings are
+    nan.
 
     Attributes:
         bond: largest bond of the state; time grows like its third power.
