@@ -43,6 +43,7 @@ golden: .venv    ## rewrite the golden texts, to be read as a diff
 
 bench: .venv     ## measure against what a user would write instead
 	$(BIN)/python benchmarks/exact_gradient.py
+	$(BIN)/python benchmarks/dmrg.py
 
 clean:           ## remove what was built
 	rm -rf .venv demo runs .pytest_cache .ruff_cache .hypothesis .import_linter_cache

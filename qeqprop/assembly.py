@@ -24,6 +24,7 @@ from qeqprop.measurement_count import is_measurable
 from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
 from qeqprop.runfile import Problem, RunFile
+from qeqprop.solvers.dmrg import DMRG
 from qeqprop.solvers.sampled import Sampled
 
 SCHEMA = 1
@@ -91,10 +92,11 @@ def assemble(file: RunFile) -> Setup:
     built: dict[str, Any] = {name: build(part, problems) for name, part in parts.items()}
     if plan is not None:
         problems += _misfits(built.get("network"), built.get("data"), built.get("loss"), plan)
-    if not problems and plan is not None and isinstance(built["solver"], Sampled):
+    if not problems and plan is not None and isinstance(built["solver"], (Sampled, DMRG)):
         targets = built["data"].train.y[: plan.batch]
         if not is_measurable(built["network"], built["rule"], built["loss"], targets):
-            wanted = "asks for a response or for complex nudges, which Sampled cannot measure"
+            name = type(built["solver"]).__name__
+            wanted = f"asks for a response or for complex nudges, which {name} cannot give"
             problems.append(Problem(("rule",), f'{wanted}: use a nudging rule, such as "nudging:SymmetricNudging"'))
     if problems or plan is None:
         raise file.error(problems)

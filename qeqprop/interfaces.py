@@ -323,8 +323,8 @@ class Certificate:
     Attributes:
         residual: ``||H psi - E psi||``, dimensionless energy.
         gap_below: distance to the next distinct level below, infinite for the ground level.
-        gap_above: distance to the next distinct level above, infinite if there is none.
-        degeneracy: number of states in the level.
+        gap_above: distance to the next distinct level above, infinite if there is none, nan if it was not looked for.
+        degeneracy: number of states in the level, 0 if they were not counted.
         level: index of the state among all eigenstates, counted with multiplicity (differs from the level asked for
             where a nudge crossed a level and the state was followed).
         overlap: weight of the state in the start it was followed from; nan without a start.

@@ -64,21 +64,34 @@ def ising_chain(sites: int) -> Network:
 
 
 def ising_chain_levels(J: float, g: float, sites: int) -> FloatArray:
-    """All ``2^sites`` energies of `ising_chain` in ascending order.
-
-    Free fermions (Lieb, Schultz and Mattis 1961; Pfeuty 1970): each singular value of the bidiagonal matrix with g on
-    the diagonal and J beside it is counted with either sign. All minus gives the ground state.
-    """
-    modes = np.linalg.svd(g * np.eye(sites) + J * np.eye(sites, k=1), compute_uv=False)
+    """All ``2^sites`` energies of `ising_chain` in ascending order: every mode is counted with either sign."""
     energies = np.zeros(1)
-    for mode in modes:
+    for mode in _ising_modes(J, g, sites)[1]:
         energies = np.concatenate([energies - mode, energies + mode])
     return np.sort(energies)
 
 
 def ising_chain_energy(J: float, g: float, sites: int) -> float:
-    """The ground energy of `ising_chain`."""
-    return float(ising_chain_levels(J, g, sites)[0])
+    """The ground energy of `ising_chain`, with all modes counted negative; for any number of sites."""
+    return float(-np.sum(_ising_modes(J, g, sites)[1]))
+
+
+def ising_chain_slopes(J: float, g: float, sites: int) -> FloatArray:
+    """The ground energy's derivatives in J and g, (2,): minus the sums of ``<Z_j Z_(j+1)>`` and of ``<X_j>``.
+
+    Singular values change by the diagonal of ``U^T dM V``, so their sum by the trace of dM with the polar factor of M.
+    """
+    left, _, right = _ising_modes(J, g, sites)
+    polar = left @ right
+    return -np.array([np.sum(np.diag(polar, 1)), np.trace(polar)])
+
+
+def _ising_modes(J: float, g: float, sites: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The bidiagonal matrix with g on the diagonal and J beside it, in its singular values: the free-fermion energies.
+
+    Source: Lieb, Schultz and Mattis (1961); Pfeuty (1970).
+    """
+    return np.linalg.svd(g * np.eye(sites) + J * np.eye(sites, k=1))
 
 
 def hydrogen_molecule() -> Network:

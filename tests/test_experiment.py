@@ -440,15 +440,16 @@ def test_a_changed_module_of_the_user_is_noticed(user, tmp_path, monkeypatch):
         Experiment.load(user).run(tmp_path)
 
 
+@pytest.mark.parametrize("solver", ["sampled:Sampled", "dmrg:DMRG"])
 @pytest.mark.parametrize(
     "rule", ["", '[rule]\nuse = "linear_response:LinearResponse"\n', '[rule]\nuse = "holomorphic:Holomorphic"\n']
 )
-def test_a_rule_that_shots_cannot_answer_is_refused_before_the_run(tmp_path, rule):
+def test_a_rule_that_the_solver_cannot_answer_is_refused_before_the_run(tmp_path, rule, solver):
     text = 'schema = 1\n[network]\nuse = "transverse_ising:transverse_ising"\nsites = 2\nn_inputs = 2\n'
-    text += '[data]\nuse = "boolean:xor"\n[solver]\nuse = "sampled:Sampled"\n[train]\nsteps = 2\n' + rule
+    text += f'[data]\nuse = "boolean:xor"\n[solver]\nuse = "{solver}"\n[train]\nsteps = 2\n' + rule
     path = tmp_path / "run.toml"
     path.write_text(text)
-    with pytest.raises(RunFileError, match="rule: asks for a response or for complex nudges, which Sampled cannot"):
+    with pytest.raises(RunFileError, match=rf"complex nudges, which {solver.split(':')[1]} cannot give"):
         Experiment.load(path)
     path.write_text(text.replace(rule, "") + '[rule]\nuse = "nudging:OneSidedNudging"\n')
     assert Experiment.load(path).check().settings == 1 + 2 * 1
