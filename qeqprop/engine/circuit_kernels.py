@@ -1,0 +1,356 @@
+"""The passes of the circuit engine over blocks of a state; real and imaginary parts are separate arrays.
+
+Every function works on a part of the state, so that one thread or several can share it. Forward passes apply layers;
+backward passes take them away again from the state psi and from the costate ``lam = H psi``, and on the way collect
+``dE/dtheta = Im <lam|P|psi>`` for each rotation ``exp(-i theta/2 P)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from qeqprop.engine.circuit_products import (
+    double_up,
+    hadamard_quad,
+    hadamard_tile,
+    phase,
+    shade,
+    sign_of,
+    slopes,
+    widen,
+)
+from qeqprop.engine.circuit_vectors import (
+    TILE_BITS,
+    quad_back_x,
+    quad_back_y,
+    quad_x,
+    quad_y,
+    tile_back_x,
+    tile_back_y,
+    tile_x,
+    tile_y,
+)
+from qeqprop.engine.circuit_program import OTHER, TOP, TURN_X, Z
+from qeqprop.engine.vectors import WIDTH
+
+compiled: Any = njit(
+    cache=True, fastmath=True, error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
+TILE = WIDTH * 4
+COLUMN_BITS = 4
+SMALL = 1e-60
+LINE_BITS = 6
+PAIR = 16
+PAIRS, FACTORS, SUMS, FOUND, SIGNS = 4, 6, 8, 9, 10
+"""Rows of the small buffer (11, 256): factors of pairs of sites, of single sites, sums over lanes, slopes, signs; the
+first four hold factors of lines."""
+
+
+# --- rotations about X and Y ------------------------------------------------------------------------------------
+
+
+@compiled
+def norm_of(cosine, first, last):
+    """The product of some qubits' cosines."""
+    result = 1.0
+    for qubit in range(first, last):
+        result *= cosine[qubit]
+    return result
+
+
+@compiled
+def rescale(re, im, start, length, factor):
+    for k in range(start, start + length):
+        re[k] *= factor
+        im[k] *= factor
+
+
+@compiled
+def turn_quads(kind, re, im, start, length, bit, tangent, cosine, first, last, mask, sign, careful):
+    """Rotates the qubits first to last, which are the bits from ``bit`` on, two at a time.
+
+    A single qubit left over is paired with the bit below, which is turned by nothing.
+    """
+    qubit = first
+    while qubit < last:
+        single = qubit + 1 == last
+        position = bit + qubit - first - (1 if single else 0)
+        t0 = 0.0 if single else sign * tangent[qubit]
+        t1 = sign * (tangent[qubit] if single else tangent[qubit + 1])
+        if mask >> qubit & (1 if single else 3):
+            stride = 1 << position
+            for row in range(start, start + length, 4 * stride):
+                for place in range(row, row + stride, WIDTH):
+                    if kind == TURN_X:
+                        quad_x(re, im, place, stride, t0, t1)
+                    else:
+                        quad_y(re, im, place, stride, t0, t1)
+            if careful:
+                rescale(re, im, start, length, norm_of(cosine, qubit, qubit + 1 if single else qubit + 2))
+        qubit += 2
+
+
+@compiled
+def turn_block(kind, re, im, start, low, tangent, cosine, mask, sign):
+    """Rotates the qubits of a block."""
+    norm = norm_of(cosine, 0, low)
+    careful = abs(norm) < SMALL  # then the tangents are so large that the norm goes in by portions
+    if careful:
+        norm = norm_of(cosine, 0, TILE_BITS)
+    t0, t1, t2, t3 = sign * tangent[0], sign * tangent[1], sign * tangent[2], sign * tangent[3]
+    t4 = sign * tangent[4] if TILE_BITS > 4 else 0.0
+    for place in range(start, start + (1 << low), TILE):
+        if kind == TURN_X:
+            tile_x(re, im, place, norm, t0, t1, t2, t3, t4)
+        else:
+            tile_y(re, im, place, norm, t0, t1, t2, t3, t4)
+    turn_quads(kind, re, im, start, 1 << low, TILE_BITS, tangent, cosine, TILE_BITS, low, mask, sign, careful)
+
+
+@compiled
+def drain(sums, row, weight):
+    """The sum over the lanes of one vector of sums, which is then zero."""
+    total = 0.0
+    for lane in range(row * WIDTH, (row + 1) * WIDTH):
+        total += sums[lane]
+        sums[lane] = 0.0
+    return total * weight
+
+
+@compiled
+def back_quads(
+    kind, pr, pi, lr, li, start, length, bit, tangent, cosine, first, last, mask, norm, careful, sums, found
+):
+    """Takes rotations away from both states and adds the slopes of qubits first to last to ``found``.
+
+    Both states are ``norm`` times too large when it begins.
+    """
+    qubit = first
+    while qubit < last:
+        single = qubit + 1 == last
+        position = bit + qubit - first - (1 if single else 0)
+        t0 = 0.0 if single else -tangent[qubit]
+        t1 = -tangent[qubit] if single else -tangent[qubit + 1]
+        if mask >> qubit & (1 if single else 3):
+            stride = 1 << position
+            for row in range(start, start + length, 4 * stride):
+                for place in range(row, row + stride, WIDTH):
+                    if kind == TURN_X:
+                        quad_back_x(pr, pi, lr, li, sums, place, stride, t0, t1, 0)
+                    else:
+                        quad_back_y(pr, pi, lr, li, sums, place, stride, t0, t1, 0)
+            lower, upper = drain(sums, 0, 1.0 / norm**2), drain(sums, 1, 1.0 / norm**2)
+            turned = norm_of(cosine, qubit, qubit + 1 if single else qubit + 2)
+            if single:
+                found[qubit] += upper
+            else:
+                found[qubit] += lower
+                found[qubit + 1] += upper
+            if careful:
+                rescale(pr, pi, start, length, turned)
+                rescale(lr, li, start, length, turned)
+            else:
+                norm /= turned
+        qubit += 2
+
+
+@compiled
+def back_block(kind, pr, pi, lr, li, start, low, tangent, cosine, mask, sums, found):
+    """Takes the rotations of a block's qubits away from both states; adds their slopes to ``found``."""
+    norm = norm_of(cosine, 0, low)
+    careful = abs(norm) < SMALL
+    tile_norm = norm_of(cosine, 0, TILE_BITS)
+    if careful:
+        norm = tile_norm
+    t0, t1, t2, t3 = -tangent[0], -tangent[1], -tangent[2], -tangent[3]
+    t4 = -tangent[4] if TILE_BITS > 4 else 0.0
+    for place in range(start, start + (1 << low), TILE):
+        if kind == TURN_X:
+            tile_back_x(pr, pi, lr, li, sums, place, norm, t0, t1, t2, t3, t4)
+        else:
+            tile_back_y(pr, pi, lr, li, sums, place, norm, t0, t1, t2, t3, t4)
+    for qubit in range(TILE_BITS):
+        found[qubit] += drain(sums, qubit, 1.0)
+    length = 1 << low
+    back_quads(
+        kind, pr, pi, lr, li, start, length, TILE_BITS, tangent, cosine, TILE_BITS, low, mask, norm / tile_norm,
+        careful, sums, found,
+    )  # fmt: skip
+
+
+@compiled
+def gather(source, low, column, rows, buffer):
+    """``buffer[row, :] = source[row, column:]``, some columns wide; row r of the source begins at ``r << low``."""
+    for row in range(rows):
+        place = (row << low) + column
+        for k in range(1 << COLUMN_BITS):
+            buffer[(row << COLUMN_BITS) + k] = source[place + k]
+
+
+@compiled
+def scatter(buffer, low, column, rows, target):
+    for row in range(rows):
+        place = (row << low) + column
+        for k in range(1 << COLUMN_BITS):
+            target[place + k] = buffer[(row << COLUMN_BITS) + k]
+
+
+# --- diagonal layers --------------------------------------------------------------------------------------------
+
+
+@compiled
+def multiply_string(re, im, length, mask, c, s):
+    """Multiplies entry k by ``c + i s (-1)^popcount(k & mask)``."""
+    for k in range(length):
+        signed = s * sign_of(k & mask)
+        r, i = re[k], im[k]
+        re[k] = r * c - i * signed
+        im[k] = r * signed + i * c
+
+
+@compiled
+def widen_table(re, im, length, c, s):
+    """Appends to a table its product with ``c - i s``, and multiplies it by ``c + i s``."""
+    if length >= WIDTH:
+        for k in range(0, length, WIDTH):
+            widen(re, im, k, length, c, s)
+        return
+    for k in range(length):
+        r, i = re[k], im[k]
+        re[k], im[k] = r * c - i * s, r * s + i * c
+        re[k + length], im[k + length] = r * c + i * s, i * c - r * s
+
+
+@compiled
+def phase_table(program, first, last, halves, small, er, ei, lr, li):
+    """``E[k] = exp(-i/2 sum theta (-1)^popcount(k & z))`` over a block for the strings that stay within it.
+
+    Site after site: with the strings whose highest site is m, which are a table L over the sites below,
+    ``E[k + 2^m] = E[k] conj(L[k])`` and ``E[k] = E[k] L[k]``. L is built likewise from its pairs.
+    """
+    low = program.low
+    for m in range(low):
+        for j in range(m + 1):
+            small[PAIRS, PAIR * m + j], small[PAIRS + 1, PAIR * m + j] = 1.0, 0.0
+    er[0], ei[0] = 1.0, 0.0
+    heavy = False
+    for item in range(first, last):
+        if program.items[item, Z] >> low:
+            continue
+        m, j, c, s = program.items[item, TOP], program.items[item, OTHER], halves[item, 0], -halves[item, 1]
+        if m < 0:
+            er[0], ei[0] = er[0] * c - ei[0] * s, er[0] * s + ei[0] * c
+        elif j < 0:
+            heavy = True
+        else:
+            r, i = small[PAIRS, PAIR * m + j], small[PAIRS + 1, PAIR * m + j]
+            small[PAIRS, PAIR * m + j], small[PAIRS + 1, PAIR * m + j] = r * c - i * s, r * s + i * c
+    for m in range(low):
+        lr[0], li[0] = small[PAIRS, PAIR * m + m], small[PAIRS + 1, PAIR * m + m]
+        for j in range(m):
+            length = 1 << j
+            if small[PAIRS + 1, PAIR * m + j] == 0.0 and small[PAIRS, PAIR * m + j] == 1.0:
+                for k in range(length):
+                    lr[k + length], li[k + length] = lr[k], li[k]
+            else:
+                widen_table(lr, li, length, small[PAIRS, PAIR * m + j], small[PAIRS + 1, PAIR * m + j])
+        length = 1 << m
+        if heavy:
+            for item in range(first, last):
+                if program.items[item, OTHER] < 0 and program.items[item, TOP] == m and not program.items[item, Z] >> low:
+                    multiply_string(lr, li, length, program.items[item, Z] ^ length, halves[item, 0], -halves[item, 1])
+        if length >= WIDTH:
+            for k in range(0, length, WIDTH):
+                double_up(er, ei, k, length, lr, li)
+        else:
+            for k in range(length):
+                r, i, c, s = er[k], ei[k], lr[k], li[k]
+                er[k], ei[k] = r * c - i * s, r * s + i * c
+                er[k + length], ei[k + length] = r * c + i * s, i * c - r * s
+
+
+@compiled
+def crossing_table(program, first, last, halves, block, small, er, ei, tr, ti):
+    """The phases T of one block: the table E within it times the strings that reach beyond it.
+
+    Those with one Z in the block make a product over its sites, tabulated in two halves.
+    """
+    low = program.low
+    for j in range(low):
+        small[FACTORS, j], small[FACTORS + 1, j] = 1.0, 0.0
+    wide = False
+    small[2, 0], small[3, 0] = 1.0, 0.0
+    for item in range(first, last):
+        high = program.items[item, Z] >> low
+        if not high:
+            continue
+        c, s = halves[item, 0], -halves[item, 1] * sign_of(high & block)
+        j = program.items[item, TOP]
+        if j < 0:
+            r, i = small[2, 0], small[3, 0]
+            small[2, 0], small[3, 0] = r * c - i * s, r * s + i * c
+        elif j == program.items[item, OTHER]:
+            r, i = small[FACTORS, j], small[FACTORS + 1, j]
+            small[FACTORS, j], small[FACTORS + 1, j] = r * c - i * s, r * s + i * c
+        else:
+            wide = True
+    half = min(low, LINE_BITS)
+    small[0, 0], small[1, 0] = 1.0, 0.0
+    for j in range(half):
+        widen_table(small[0], small[1], 1 << j, small[FACTORS, j], small[FACTORS + 1, j])
+    for j in range(half, low):
+        widen_table(small[2], small[3], 1 << (j - half), small[FACTORS, j], small[FACTORS + 1, j])
+    wr, wi = small[0], small[1]
+    for row in range(1 << (low - half)):
+        sr, si = small[2, row], small[3, row]
+        for k in range(0, 1 << half, WIDTH):
+            shade(tr, ti, er, ei, (row << half) + k, wr, wi, k, sr, si)
+    if wide:
+        for item in range(first, last):
+            high = program.items[item, Z] >> low
+            if high and program.items[item, TOP] >= 0 and program.items[item, TOP] != program.items[item, OTHER]:
+                s = -halves[item, 1] * sign_of(high & block)
+                multiply_string(tr, ti, 1 << low, program.items[item, Z] & ((1 << low) - 1), halves[item, 0], s)
+
+
+@compiled
+def multiply_phases(re, im, start, length, tr, ti, sign):
+    for k in range(0, length, WIDTH):
+        phase(re, im, start + k, tr, ti, k, sign)
+
+
+@compiled
+def hadamard(values, bits):
+    """The Walsh-Hadamard transform: entry z becomes ``sum_k (-1)^popcount(k & z) values[k]``."""
+    length = 1 << bits
+    for place in range(0, length, TILE):
+        hadamard_tile(values, place)
+    bit = TILE_BITS
+    while bit + 1 < bits:
+        stride = 1 << bit
+        for row in range(0, length, 4 * stride):
+            for place in range(row, row + stride, WIDTH):
+                hadamard_quad(values, place, stride)
+        bit += 2
+    if bit < bits:
+        half = 1 << bit
+        for k in range(half):
+            a, b = values[k], values[k + half]
+            values[k], values[k + half] = a + b, a - b
+
+
+@compiled
+def diagonal_slopes(program, first, last, block, pr, pi, lr, li, start, q, partial):
+    """Adds ``Im <lam|Z string|psi>`` over one block for all strings of a layer, by one transform."""
+    low = program.low
+    for k in range(0, 1 << low, WIDTH):
+        slopes(q, k, pr, pi, lr, li, start + k)
+    hadamard(q, low)
+    within = (1 << low) - 1
+    for item in range(first, last):
+        partial[item] += q[program.items[item, Z] & within] * sign_of(program.items[item, Z] >> low & block)
+
+
