@@ -21,10 +21,15 @@ from qeqprop.engine.circuit_products import (
     slopes,
     widen,
 )
+from qeqprop.engine.circuit_program import OTHER, TOP, TURN_X, Z
 from qeqprop.engine.circuit_vectors import (
     TILE_BITS,
     quad_back_x,
     quad_back_y,
+    quad_move_back_x,
+    quad_move_back_y,
+    quad_move_x,
+    quad_move_y,
     quad_x,
     quad_y,
     tile_back_x,
@@ -32,7 +37,6 @@ from qeqprop.engine.circuit_vectors import (
     tile_x,
     tile_y,
 )
-from qeqprop.engine.circuit_program import OTHER, TOP, TURN_X, Z
 from qeqprop.engine.vectors import WIDTH
 
 compiled: Any = njit(
@@ -69,6 +73,12 @@ def rescale(re, im, start, length, factor):
 
 
 @compiled
+def spread(number, stride):
+    """The place that numbers a quad: two zero bits inserted at the bit of ``stride``."""
+    return ((number & -stride) << 2) | (number & (stride - 1))
+
+
+@compiled
 def turn_quads(kind, re, im, start, length, bit, tangent, cosine, first, last, mask, sign, careful):
     """Rotates the qubits first to last, which are the bits from ``bit`` on, two at a time.
 
@@ -82,12 +92,12 @@ def turn_quads(kind, re, im, start, length, bit, tangent, cosine, first, last, m
         t1 = sign * (tangent[qubit] if single else tangent[qubit + 1])
         if mask >> qubit & (1 if single else 3):
             stride = 1 << position
-            for row in range(start, start + length, 4 * stride):
-                for place in range(row, row + stride, WIDTH):
-                    if kind == TURN_X:
-                        quad_x(re, im, place, stride, t0, t1)
-                    else:
-                        quad_y(re, im, place, stride, t0, t1)
+            if kind == TURN_X:
+                for number in range(0, length >> 2, WIDTH):
+                    quad_x(re, im, start + spread(number, stride), stride, t0, t1)
+            else:
+                for number in range(0, length >> 2, WIDTH):
+                    quad_y(re, im, start + spread(number, stride), stride, t0, t1)
             if careful:
                 rescale(re, im, start, length, norm_of(cosine, qubit, qubit + 1 if single else qubit + 2))
         qubit += 2
@@ -102,10 +112,11 @@ def turn_block(kind, re, im, start, low, tangent, cosine, mask, sign):
         norm = norm_of(cosine, 0, TILE_BITS)
     t0, t1, t2, t3 = sign * tangent[0], sign * tangent[1], sign * tangent[2], sign * tangent[3]
     t4 = sign * tangent[4] if TILE_BITS > 4 else 0.0
-    for place in range(start, start + (1 << low), TILE):
-        if kind == TURN_X:
+    if kind == TURN_X:
+        for place in range(start, start + (1 << low), TILE):
             tile_x(re, im, place, norm, t0, t1, t2, t3, t4)
-        else:
+    else:
+        for place in range(start, start + (1 << low), TILE):
             tile_y(re, im, place, norm, t0, t1, t2, t3, t4)
     turn_quads(kind, re, im, start, 1 << low, TILE_BITS, tangent, cosine, TILE_BITS, low, mask, sign, careful)
 
@@ -136,12 +147,12 @@ def back_quads(
         t1 = -tangent[qubit] if single else -tangent[qubit + 1]
         if mask >> qubit & (1 if single else 3):
             stride = 1 << position
-            for row in range(start, start + length, 4 * stride):
-                for place in range(row, row + stride, WIDTH):
-                    if kind == TURN_X:
-                        quad_back_x(pr, pi, lr, li, sums, place, stride, t0, t1, 0)
-                    else:
-                        quad_back_y(pr, pi, lr, li, sums, place, stride, t0, t1, 0)
+            if kind == TURN_X:
+                for number in range(0, length >> 2, WIDTH):
+                    quad_back_x(pr, pi, lr, li, sums, start + spread(number, stride), stride, t0, t1)
+            else:
+                for number in range(0, length >> 2, WIDTH):
+                    quad_back_y(pr, pi, lr, li, sums, start + spread(number, stride), stride, t0, t1)
             lower, upper = drain(sums, 0, 1.0 / norm**2), drain(sums, 1, 1.0 / norm**2)
             turned = norm_of(cosine, qubit, qubit + 1 if single else qubit + 2)
             if single:
@@ -167,10 +178,11 @@ def back_block(kind, pr, pi, lr, li, start, low, tangent, cosine, mask, sums, fo
         norm = tile_norm
     t0, t1, t2, t3 = -tangent[0], -tangent[1], -tangent[2], -tangent[3]
     t4 = -tangent[4] if TILE_BITS > 4 else 0.0
-    for place in range(start, start + (1 << low), TILE):
-        if kind == TURN_X:
+    if kind == TURN_X:
+        for place in range(start, start + (1 << low), TILE):
             tile_back_x(pr, pi, lr, li, sums, place, norm, t0, t1, t2, t3, t4)
-        else:
+    else:
+        for place in range(start, start + (1 << low), TILE):
             tile_back_y(pr, pi, lr, li, sums, place, norm, t0, t1, t2, t3, t4)
     for qubit in range(TILE_BITS):
         found[qubit] += drain(sums, qubit, 1.0)
@@ -182,20 +194,65 @@ def back_block(kind, pr, pi, lr, li, start, low, tangent, cosine, mask, sums, fo
 
 
 @compiled
-def gather(source, low, column, rows, buffer):
-    """``buffer[row, :] = source[row, column:]``, some columns wide; row r of the source begins at ``r << low``."""
-    for row in range(rows):
-        place = (row << low) + column
-        for k in range(1 << COLUMN_BITS):
-            buffer[(row << COLUMN_BITS) + k] = source[place + k]
+def turn_columns(kind, rows, first_row, buffer, column, low, bits, tangent, cosine, sign, load, save):
+    """Rotates the qubits from ``low`` on, an even number, on some columns of one state.
+
+    Row r of the columns begins at ``(r << low) + column`` of the state, and at ``r << COLUMN_BITS`` of the buffer. With
+    ``load`` they come from the state, with ``save`` they go there; else from the buffer and to it.
+    """
+    norm = norm_of(cosine, low, low + bits)
+    careful = abs(norm) < SMALL
+    sr, si, br, bi = rows[first_row], rows[first_row + 1], buffer[first_row], buffer[first_row + 1]
+    for bit in range(0, bits, 2):
+        scale = norm_of(cosine, low + bit, low + bit + 2) if careful else (norm if bit == 0 else 1.0)
+        come, go = load and bit == 0, save and bit + 2 == bits
+        fr, fi = (sr, si) if come else (br, bi)
+        tr, ti = (sr, si) if go else (br, bi)
+        t0, t1 = sign * tangent[low + bit], sign * tangent[low + bit + 1]
+        wide, narrow = 1 << (low + bit), 1 << (COLUMN_BITS + bit)
+        source_stride, target_stride = wide if come else narrow, wide if go else narrow
+        for group in range(1 << (bits - 2)):
+            row = ((group >> bit) << (bit + 2)) | (group & ((1 << bit) - 1))
+            far, near = (row << low) + column, row << COLUMN_BITS
+            for k in range(0, 1 << COLUMN_BITS, WIDTH):
+                source, target = (far if come else near) + k, (far if go else near) + k
+                if kind == TURN_X:
+                    quad_move_x(fr, fi, source, source_stride, tr, ti, target, target_stride, t0, t1, scale)
+                else:
+                    quad_move_y(fr, fi, source, source_stride, tr, ti, target, target_stride, t0, t1, scale)
 
 
 @compiled
-def scatter(buffer, low, column, rows, target):
-    for row in range(rows):
-        place = (row << low) + column
-        for k in range(1 << COLUMN_BITS):
-            target[place + k] = buffer[(row << COLUMN_BITS) + k]
+def back_columns(kind, rows, buffer, column, low, bits, tangent, cosine, load, save, sums, found):
+    """Takes the rotations of `turn_columns` away from both states and adds their slopes to ``found``."""
+    norm = norm_of(cosine, low, low + bits)
+    careful = abs(norm) < SMALL
+    size = 1.0  # how much too large both states are
+    for bit in range(0, bits, 2):
+        turned = norm_of(cosine, low + bit, low + bit + 2)
+        scale = turned if careful else (norm if bit == 0 else 1.0)
+        come, go = load and bit == 0, save and bit + 2 == bits
+        sources, targets = rows if come else buffer, rows if go else buffer
+        t0, t1 = -tangent[low + bit], -tangent[low + bit + 1]
+        wide, narrow = 1 << (low + bit), 1 << (COLUMN_BITS + bit)
+        source_stride, target_stride = wide if come else narrow, wide if go else narrow
+        for group in range(1 << (bits - 2)):
+            row = ((group >> bit) << (bit + 2)) | (group & ((1 << bit) - 1))
+            far, near = (row << low) + column, row << COLUMN_BITS
+            for k in range(0, 1 << COLUMN_BITS, WIDTH):
+                source, target = (far if come else near) + k, (far if go else near) + k
+                if kind == TURN_X:
+                    quad_move_back_x(
+                        sources, source, source_stride, targets, target, target_stride, sums, t0, t1, scale
+                    )
+                else:
+                    quad_move_back_y(
+                        sources, source, source_stride, targets, target, target_stride, sums, t0, t1, scale
+                    )
+        size *= scale
+        found[low + bit] += drain(sums, 0, 1.0 / size**2)
+        found[low + bit + 1] += drain(sums, 1, 1.0 / size**2)
+        size /= turned
 
 
 # --- diagonal layers --------------------------------------------------------------------------------------------
@@ -260,7 +317,11 @@ def phase_table(program, first, last, halves, small, er, ei, lr, li):
         length = 1 << m
         if heavy:
             for item in range(first, last):
-                if program.items[item, OTHER] < 0 and program.items[item, TOP] == m and not program.items[item, Z] >> low:
+                if (
+                    program.items[item, OTHER] < 0
+                    and program.items[item, TOP] == m
+                    and not program.items[item, Z] >> low
+                ):
                     multiply_string(lr, li, length, program.items[item, Z] ^ length, halves[item, 0], -halves[item, 1])
         if length >= WIDTH:
             for k in range(0, length, WIDTH):
@@ -331,9 +392,8 @@ def hadamard(values, bits):
     bit = TILE_BITS
     while bit + 1 < bits:
         stride = 1 << bit
-        for row in range(0, length, 4 * stride):
-            for place in range(row, row + stride, WIDTH):
-                hadamard_quad(values, place, stride)
+        for number in range(0, length >> 2, WIDTH):
+            hadamard_quad(values, spread(number, stride), stride)
         bit += 2
     if bit < bits:
         half = 1 << bit
@@ -352,5 +412,3 @@ def diagonal_slopes(program, first, last, block, pr, pi, lr, li, start, q, parti
     within = (1 << low) - 1
     for item in range(first, last):
         partial[item] += q[program.items[item, Z] & within] * sign_of(program.items[item, Z] >> low & block)
-
-

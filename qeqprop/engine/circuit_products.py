@@ -77,13 +77,13 @@ def phase(typing: Any, re: Any, im: Any, place: Any, tr: Any, ti: Any, entry: An
 
 
 @intrinsic
-def shade(typing: Any, tr: Any, ti: Any, er: Any, ei: Any, entry: Any, wr: Any, wi: Any, low: Any, sr: Any, si: Any) -> Any:
+def shade(
+    typing: Any, tr: Any, ti: Any, er: Any, ei: Any, entry: Any, wr: Any, wi: Any, low: Any, sr: Any, si: Any
+) -> Any:
     """``T[entry] = E[entry] w[low] s`` for vectors T, E, w and a number s, all complex."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        arrays = {
-            k: context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 2, 3, 5, 6)
-        }
+        arrays = {k: context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 2, 3, 5, 6)}
         line = _load_pair(builder, [arrays[5], arrays[6]], args[7])
         factor = _product(builder, line, (splat(builder, args[8]), splat(builder, args[9])))
         entries = _load_pair(builder, [arrays[2], arrays[3]], args[4])
@@ -101,9 +101,7 @@ def double_up(typing: Any, er: Any, ei: Any, place: Any, distance: Any, lr: Any,
         table = _pointers(context, builder, signature, args, 2)
         line = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (4, 5)]
         entries, (lr, li) = _load_pair(builder, table, args[2]), _load_pair(builder, line, args[2])
-        _store_pair(
-            builder, _product(builder, entries, (lr, builder.fneg(li))), table, builder.add(args[2], args[3])
-        )
+        _store_pair(builder, _product(builder, entries, (lr, builder.fneg(li))), table, builder.add(args[2], args[3]))
         _store_pair(builder, _product(builder, entries, (lr, li)), table, args[2])
         return context.get_dummy_value()
 
@@ -238,6 +236,55 @@ def string_add(
 
 
 @intrinsic
+def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, entry: Any) -> Any:
+    """``re = q a, im = q b`` for a vector of real numbers ``q[entry]``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = _pointers(context, builder, signature, args, 4)
+        weights = load(builder, context.make_array(signature.args[5])(context, builder, args[5]).data, args[6])
+        a, b = _load_pair(builder, pointers[2:], args[4])
+        _store_pair(builder, (multiply(builder, weights, a), multiply(builder, weights, b)), pointers, args[4])
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, _PLACE, q, _PLACE), emit
+
+
+@intrinsic
+def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any) -> Any:
+    """Adds ``re a + im b`` to the vector ``sums[0]``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = _pointers(context, builder, signature, args, 4)
+        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
+        (re, im), (a, b) = _load_pair(builder, pointers, args[4]), _load_pair(builder, pointers[2:], args[4])
+        total = multiply_add(builder, re, a, load(builder, sums, INT64(0)))
+        store(builder, multiply_add(builder, im, b, total), sums, INT64(0))
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, _PLACE, sums), emit
+
+
+@intrinsic
+def far_add(
+    typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, p0: Any, p1: Any, p2: Any, p3: Any,
+    c0: Any, c1: Any, c2: Any, c3: Any,
+) -> Any:  # fmt: skip
+    """``re += sum c_k a[p_k], im += sum c_k b[p_k]`` over four partners whose lanes keep their order."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = _pointers(context, builder, signature, args, 4)
+        totals = list(_load_pair(builder, pointers, args[4]))
+        for partner, factor in zip(args[5:9], args[9:13], strict=True):
+            scale = splat(builder, factor)
+            for part in range(2):
+                totals[part] = multiply_add(builder, scale, load(builder, pointers[2 + part], partner), totals[part])
+        _store_pair(builder, (totals[0], totals[1]), pointers, args[4])
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, *[_PLACE] * 5, *[_NUMBER] * 4), emit
+
+
+@intrinsic
 def string_dot(
     typing: Any, re: Any, im: Any, a: Any, b: Any, signs: Any, sums: Any, place: Any, partner: Any, flip: Any,
     kr: Any, ki: Any,
@@ -267,9 +314,7 @@ def widen(typing: Any, er: Any, ei: Any, place: Any, distance: Any, wr: Any, wi:
         table = _pointers(context, builder, signature, args, 2)
         entries = _load_pair(builder, table, args[2])
         wr, wi = splat(builder, args[4]), splat(builder, args[5])
-        _store_pair(
-            builder, _product(builder, entries, (wr, builder.fneg(wi))), table, builder.add(args[2], args[3])
-        )
+        _store_pair(builder, _product(builder, entries, (wr, builder.fneg(wi))), table, builder.add(args[2], args[3]))
         _store_pair(builder, _product(builder, entries, (wr, wi)), table, args[2])
         return context.get_dummy_value()
 

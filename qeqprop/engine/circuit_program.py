@@ -23,6 +23,9 @@ DIAGONAL, TURN_X, TURN_Y, STRINGS, FLIPS = range(5)
 BLOCK, COLUMNS, FULL = range(3)
 """Kinds of steps."""
 
+PREPARE, STORE, COLLECT, REPORT, FORWARD, BACKWARD, SLOPES, APPLY, EXPECT = range(9)
+"""Kinds of tasks. The first four are for one thread."""
+
 BLOCK_BITS = 12
 
 
@@ -97,6 +100,8 @@ def compile_layers(circuit: Circuit, block_bits: int) -> Program:
 
     qubits = max(circuit.num_qubits, TILE_BITS)
     low = min(qubits, max(block_bits, TILE_BITS))
+    if (qubits - low) & 1:  # the qubits above go two by two
+        low += 1 if low == TILE_BITS else -1
     within = (1 << low) - 1
     layers: list[tuple[int, int, int, int, bool]] = []
     first = 0
@@ -122,6 +127,17 @@ def compile_layers(circuit: Circuit, block_bits: int) -> Program:
     items = np.stack([column.astype(np.int64) for column in columns], axis=1)
     affine = np.stack([circuit.angles.scale, circuit.angles.offset], axis=1)
     return Program(qubits, low, steps, order, table, items, affine)
+
+
+def tasks_of(program: Program) -> tuple[IntArray, IntArray]:
+    """The tasks (n_tasks, 2), kinds and steps, that make a state, and those that make an energy and its gradient."""
+    forward = [(PREPARE, 0), *((FORWARD, step) for step in range(len(program.steps)))]
+    backward: list[tuple[int, int]] = [(APPLY, 0)]
+    for step, (kind, first, _) in reversed(list(enumerate(program.steps.tolist()))):
+        if kind == FULL and program.layers[program.order[first], 4]:
+            backward.append((SLOPES, step))
+        backward.append((BACKWARD, step))
+    return np.array([*forward, (STORE, 0)]), np.array([*forward, *backward, (COLLECT, 0)])
 
 
 def _parts(high: IntArray, first: int) -> list[tuple[int, int]]:

@@ -7,13 +7,14 @@ shared among them; where there are fewer samples than threads and the state is l
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import local
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
-from qeqprop.engine.circuit_program import FULL
+from qeqprop.engine.circuit_program import COLLECT, EXPECT, PREPARE, REPORT, STORE
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ SHARED_QUBITS = 15
 
 WORTH_THREADS = 1 << 19
 """Amplitudes times rotations that are worth waking a second thread."""
+
+_KEPT_AMPLITUDES = 1 << 22
+"""Amplitudes in the largest buffers that are kept for the next call (128 MiB)."""
+
+_EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
 
 _SKEW = 8 * 17  # an odd number of cache lines keeps neighbouring rows out of the same cache sets
 
@@ -55,7 +61,7 @@ def run_circuit(
         kind = sweep.GIVEN
     if batch == 0:
         return
-    tasks = _tasks(want, circuit)
+    tasks = _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"]
     arguments = (
         circuit.compiled,
         parameters,
@@ -87,8 +93,6 @@ def run_circuit(
 
 def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: int, buffers: list[Buffers]) -> None:
     """One sample after the other, all threads on each task."""
-    from qeqprop.engine.circuit_sweep import COLLECT, PREPARE, REPORT, STORE
-
     threads = len(buffers)
     with ThreadPoolExecutor(threads) as pool:
         for sample in range(batch):
@@ -108,42 +112,30 @@ def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: 
                         job.result()
 
 
-def _tasks(want: str, circuit: Circuit) -> IntArray:
-    from qeqprop.engine.circuit_sweep import APPLY, BACKWARD, COLLECT, EXPECT, FORWARD, PREPARE, REPORT, SLOPES, STORE
-
-    if want == "expectations":
-        return np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
-    program = circuit.compiled
-    forward = [(PREPARE, 0), *((FORWARD, step) for step in range(len(program.steps)))]
-    if want == "states":
-        return np.array([*forward, (STORE, 0)])
-    backward: list[tuple[int, int]] = [(APPLY, 0)]
-    for step, (kind, first, _) in reversed(list(enumerate(program.steps.tolist()))):
-        if kind == FULL and program.layers[program.order[first], 4]:
-            backward.append((SLOPES, step))
-        backward.append((BACKWARD, step))
-    return np.array([*forward, *backward, (COLLECT, 0)])
+_kept = local()
 
 
 def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list[Buffers]:
-    """Buffers for each thread; with ``shared`` all work on one state."""
+    """Buffers for each thread; with ``shared`` all work on one state.
+
+    The calling thread keeps the last buffers, unless they are large: fresh pages cost more than a pass.
+    """
     from qeqprop.engine.circuit_kernels import COLUMN_BITS
     from qeqprop.engine.circuit_sweep import Buffers
 
     program = circuit.compiled
     high = program.qubits - program.low
-
-    def states() -> tuple[FloatArray, FloatArray, FloatArray]:
-        return (
-            np.empty((4, (1 << program.qubits) + _SKEW)),
-            np.empty((len(program.items), 2)),
-            np.empty((len(program.layers), 2, program.qubits)),
-        )
-
-    common = states() if shared else None
-    return [
+    key = (program.qubits, program.low, len(program.items), len(program.layers), size, threads, shared)
+    if getattr(_kept, "key", None) == key:
+        return _kept.buffers
+    common = (
+        np.empty((4, (1 << program.qubits) + _SKEW)),
+        np.empty((len(program.items), 2)),
+        np.empty((len(program.layers), 2, program.qubits)),
+    )
+    buffers = [
         Buffers(
-            *(common or states()),
+            *(common if shared else (np.empty_like(array) for array in common)),
             tables=np.empty((7, (1 << program.low) + _SKEW)),
             columns=np.empty((4, (1 << high + COLUMN_BITS if high else 0) + _SKEW)),
             small=np.empty((11, 256)),
@@ -151,3 +143,6 @@ def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list
         )
         for _ in range(threads)
     ]
+    if threads << program.qubits <= _KEPT_AMPLITUDES:
+        _kept.key, _kept.buffers = key, buffers
+    return buffers

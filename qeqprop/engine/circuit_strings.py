@@ -6,10 +6,9 @@ kernel takes the two source arrays in the order that needs one real factor each.
 
 from __future__ import annotations
 
-
 from qeqprop.engine.circuit_kernels import compiled, drain, hadamard
+from qeqprop.engine.circuit_products import far_add, overlap, sign_of, string_add, string_dot, string_turn, weigh
 from qeqprop.engine.circuit_program import X, Y, Z
-from qeqprop.engine.circuit_products import sign_of, string_add, string_dot, string_turn
 from qeqprop.engine.vectors import WIDTH
 
 LANES = WIDTH - 1
@@ -89,8 +88,7 @@ def flip_where(re, im, x, z, begin, end):
 def diagonal_block(strings, coefficients, low, block, q):
     """The diagonal of the Z strings over one block, by one transform of their coefficients."""
     within = (1 << low) - 1
-    for k in range(1 << low):
-        q[k] = 0.0
+    q[:] = 0.0
     found = False
     for s in range(len(coefficients)):
         if strings[s, X] == 0 and coefficients[s] != 0.0:
@@ -101,16 +99,37 @@ def diagonal_block(strings, coefficients, low, block, q):
 
 
 @compiled
-def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, signs):
+def plain_flips(strings, coefficients, start, length, pr, pi, lr, li):
+    """Adds the strings of X alone that move whole vectors, four in one go."""
+    waiting = 0
+    m0 = m1 = m2 = m3 = 0
+    c0 = c1 = c2 = c3 = 0.0
+    for s in range(len(coefficients) + 1):
+        if s < len(coefficients):
+            x = strings[s, X]
+            if x == 0 or strings[s, Z] != 0 or x & LANES or coefficients[s] == 0.0:
+                continue
+            m0, m1, m2, m3 = m1, m2, m3, x
+            c0, c1, c2, c3 = c1, c2, c3, coefficients[s]
+            waiting += 1
+        if waiting == 4 or (s == len(coefficients) and waiting):
+            for place in range(start, start + length, WIDTH):
+                far_add(lr, li, pr, pi, place, place ^ m0, place ^ m1, place ^ m2, place ^ m3, c0, c1, c2, c3)
+            waiting = 0
+            c0 = c1 = c2 = c3 = 0.0
+
+
+@compiled
+def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, signs, sums):
     """``lam = H psi`` over one block; returns its part of ``<psi|H|psi>``."""
     start, length = block << low, 1 << low
     diagonal_block(strings, coefficients, low, block, q)
-    for k in range(length):
-        lr[start + k] = q[k] * pr[start + k]
-        li[start + k] = q[k] * pi[start + k]
+    for k in range(0, length, WIDTH):
+        weigh(lr, li, pr, pi, start + k, q, k)
+    plain_flips(strings, coefficients, start, length, pr, pi, lr, li)
     for s in range(len(coefficients)):
         x, y, coefficient = strings[s, X], strings[s, Y], coefficients[s]
-        if x == 0 or coefficient == 0.0:
+        if x == 0 or coefficient == 0.0 or (strings[s, Z] == 0 and x & LANES == 0):
             continue
         lane_signs(signs, x, strings[s, Z])
         k = coefficient if y < 2 else -coefficient
@@ -119,10 +138,9 @@ def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, signs):
         for place in range(start, start + length, WIDTH):
             sign = sign_of((place ^ high) & far)
             string_add(lr, li, a, b, signs, place, place ^ high, flip, kr * sign, k * sign)
-    energy = 0.0
-    for k in range(start, start + length):
-        energy += pr[k] * lr[k] + pi[k] * li[k]
-    return energy
+    for place in range(start, start + length, WIDTH):
+        overlap(pr, pi, lr, li, place, sums)
+    return drain(sums, 0, 1.0)
 
 
 @compiled

@@ -15,28 +15,31 @@ from qeqprop.engine.circuit_kernels import (
     COLUMN_BITS,
     FOUND,
     SIGNS,
-    SMALL,
     SUMS,
     back_block,
-    back_quads,
+    back_columns,
     compiled,
     crossing_table,
     diagonal_slopes,
-    gather,
     multiply_phases,
-    norm_of,
     phase_table,
-    rescale,
-    scatter,
     turn_block,
-    turn_quads,
+    turn_columns,
 )
 from qeqprop.engine.circuit_program import (
+    APPLY,
+    BACKWARD,
     BLOCK,
+    COLLECT,
     COLUMNS,
     DIAGONAL,
+    EXPECT,
     FLIPS,
     INDEX,
+    PREPARE,
+    REPORT,
+    SLOPES,
+    STORE,
     STRINGS,
     TOP,
     TURN_X,
@@ -48,9 +51,6 @@ from qeqprop.engine.circuit_program import (
 from qeqprop.engine.circuit_strings import apply_block, expect_block, flip_where, string_slope, turn_string
 from qeqprop.engine.vectors import WIDTH
 from qeqprop.interfaces import FloatArray
-
-PREPARE, STORE, COLLECT, REPORT, FORWARD, BACKWARD, SLOPES, APPLY, EXPECT = range(9)
-"""Kinds of tasks. The first four are for one thread."""
 
 ZERO, PLUS, GIVEN = range(3)
 """Kinds of initial states."""
@@ -211,40 +211,30 @@ def block_pass(program, buffers, step, task, begin, end):
 @compiled
 def columns_pass(program, buffers, step, back, begin, end):
     """Rotates the qubits above the blocks, a few columns at a time."""
-    low, qubits = program.low, program.qubits
-    rows = 1 << (qubits - low)
-    length = rows << COLUMN_BITS
+    low, bits = program.low, program.qubits - program.low
     first_place, last_place = program.steps[step, 1], program.steps[step, 2]
-    columns, found = buffers.columns, buffers.small[FOUND]
-    used = 4 if back else 2
+    found = buffers.small[FOUND]
+    members = last_place - first_place
     for group in range(begin, end):
         column = group << COLUMN_BITS
-        for row in range(used):
-            gather(buffers.rows[row], low, column, rows, columns[row])
-        for counter in range(last_place - first_place):
+        for counter in range(members):
             number = program.order[last_place - 1 - counter if back else first_place + counter]
-            kind, mask = program.layers[number, 0], program.layers[number, 3]
+            kind = program.layers[number, 0]
             norms, tangents = buffers.turns[number, 0], buffers.turns[number, 1]
-            norm = norm_of(norms, low, qubits)
-            careful = abs(norm) < SMALL
+            load, save = counter == 0, counter + 1 == members
             if back and program.layers[number, 4]:
-                found[low:qubits] = 0.0
-                back_quads(
-                    kind, columns[0], columns[1], columns[2], columns[3], 0, length, COLUMN_BITS, tangents, norms,
-                    low, qubits, mask, 1.0, careful, buffers.small[SUMS], found,
+                found[low : low + bits] = 0.0
+                back_columns(
+                    kind, buffers.rows, buffers.columns, column, low, bits, tangents, norms, load, save,
+                    buffers.small[SUMS], found,
                 )  # fmt: skip
-                give(program, number, found, buffers.partial, low, qubits)
+                give(program, number, found, buffers.partial, low, low + bits)
             else:
-                for row in range(0, used, 2):
-                    turn_quads(
-                        kind, columns[row], columns[row + 1], 0, length, COLUMN_BITS, tangents, norms, low, qubits,
-                        mask, -1.0 if back else 1.0, careful,
+                for row in range(0, 4 if back else 2, 2):
+                    turn_columns(
+                        kind, buffers.rows, row, buffers.columns, column, low, bits, tangents, norms,
+                        -1.0 if back else 1.0, load, save,
                     )  # fmt: skip
-            if not careful:
-                for row in range(0, used, 2):
-                    rescale(columns[row], columns[row + 1], 0, length, norm)
-        for row in range(used):
-            scatter(columns[row], low, column, rows, buffers.rows[row])
 
 
 @compiled
@@ -290,7 +280,7 @@ def run(
             elif task == APPLY:
                 row = coefficients[sample % len(coefficients)]
                 for block in range(begin, end):
-                    buffers.partial[-1] += apply_block(strings, row, low, block, pr, pi, lr, li, real, signs)
+                    buffers.partial[-1] += apply_block(strings, row, low, block, pr, pi, lr, li, real, signs, sums)
             elif task == EXPECT:
                 for block in range(begin, end):
                     expect_block(strings, low, block, pr, pi, real, signs, sums, buffers.partial)

@@ -9,6 +9,7 @@ distance: two neighbouring qubits further up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -94,41 +95,39 @@ def _turn_lanes(builder: Builder, letter: str, re: Registers, im: Registers, bit
             re[k], im[k] = multiply_add(builder, signed, flipped_r, r), multiply_add(builder, signed, flipped_i, i)
 
 
-def _slope_pairs(builder: Builder, letter: str, psi: Any, lam: Any, bit: int) -> Any:
-    """The lanes of ``Im <lam|P|psi>`` over pairs of registers."""
-    (pr, pi), (lr, li) = psi, lam
-    plus: list[tuple[Any, Any]] = []
-    minus: list[tuple[Any, Any]] = []
-    for a in range(len(pr)):
-        b = a | 1 << bit
-        if a == b:
-            continue
-        if letter == "X":
-            plus += [(lr[a], pi[b]), (lr[b], pi[a])]
-            minus += [(li[a], pr[b]), (li[b], pr[a])]
-        else:
-            plus += [(lr[b], pr[a]), (li[b], pi[a])]
-            minus += [(lr[a], pr[b]), (li[a], pi[b])]
-    return _difference(builder, plus, minus)
+def _slope_terms(builder: Builder, letter: str, psi: Any, lam: Any, flipped: bool) -> Any:
+    """The lanes of ``Im <lam|P|psi>`` for one vector of the costate; psi is already that of the partners.
 
-
-def _slope_lanes(builder: Builder, letter: str, psi: Any, lam: Any, bit: int) -> Any:
+    ``flipped`` says whether the costate's bit is set; for lanes see `_slope_lanes`.
+    """
     (pr, pi), (lr, li) = psi, lam
-    flipped = [(flip_lanes(builder, r, 1 << bit), flip_lanes(builder, i, 1 << bit)) for r, i in zip(pr, pi, strict=True)]
     if letter == "X":
-        plus = [(lr[k], flipped[k][1]) for k in range(len(lr))]
-        return _difference(builder, plus, [(li[k], flipped[k][0]) for k in range(len(lr))])
-    terms = [(lr[k], flipped[k][0]) for k in range(len(lr))] + [(li[k], flipped[k][1]) for k in range(len(lr))]
-    return multiply(builder, _bit_signs(bit), _difference(builder, terms, []))
+        return subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr))
+    total = multiply_add(builder, lr, pr, multiply(builder, li, pi))
+    return total if flipped else builder.fneg(total)
 
 
-def _difference(builder: Builder, plus: list[tuple[Any, Any]], minus: list[tuple[Any, Any]]) -> Any:
-    total = multiply(builder, *plus[0])
-    for a, b in plus[1:]:
-        total = multiply_add(builder, a, b, total)
-    for a, b in minus:
-        total = subtract(builder, total, multiply(builder, a, b))
-    return total
+def _slope(builder: Builder, letter: str, psi: Any, load_costate: Any, bits: Sequence[int]) -> list[Any]:
+    """The lanes of the slopes of some bits of a tile or quad: the lanes' bits are negative, -1 the lowest.
+
+    The costate is loaded vector by vector, so that it does not take the registers of psi.
+    """
+    re, im = psi
+    totals: list[Any] = [None] * len(bits)
+    for k in range(len(re)):
+        costate = load_costate(k)
+        for place, bit in enumerate(bits):
+            if bit >= 0:
+                partner = re[k ^ 1 << bit], im[k ^ 1 << bit]
+                terms = _slope_terms(builder, letter, partner, costate, bool(k >> bit & 1))
+            else:
+                partner = flip_lanes(builder, re[k], 1 << (-bit - 1)), flip_lanes(builder, im[k], 1 << (-bit - 1))
+                terms = _slope_terms(builder, letter, partner, costate, True)
+            totals[place] = terms if totals[place] is None else add(builder, totals[place], terms)
+    for place, bit in enumerate(bits):
+        if bit < 0 and letter == "Y":
+            totals[place] = multiply(builder, _bit_signs(-bit - 1), totals[place])
+    return totals
 
 
 def _collect(builder: Builder, lanes: Any, sums: Any, row: Any) -> None:
@@ -156,28 +155,43 @@ def _quad(letter: str) -> Any:
     return turn
 
 
+def _back(
+    builder: Builder, letter: str, sources: list[Any], places: list[Any], targets: list[Any], ends: list[Any],
+    sums: Any, angles: Sequence[Any], scale: Any,
+) -> None:  # fmt: skip
+    """Slopes and rotations of two qubits, psi first; both states go from sources to targets."""
+
+    def fetch(pointer: Any, place: Any) -> Any:
+        value = load(builder, pointer, place)
+        return value if scale is None else multiply(builder, value, scale)
+
+    tangents = [splat(builder, angle) for angle in angles]
+    psi = [[fetch(pointer, place) for place in places] for pointer in sources[:2]]
+    costate = lambda k: (fetch(sources[2], places[k]), fetch(sources[3], places[k]))  # noqa: E731
+    for row, lanes in enumerate(_slope(builder, letter, psi, costate, (0, 1))):
+        _collect(builder, lanes, sums, INT64(row))
+    for half in (0, 2):  # psi is stored before the costate is loaded again
+        state = psi if half == 0 else [[fetch(pointer, place) for place in places] for pointer in sources[2:]]
+        for bit in range(2):
+            _turn_pairs(builder, letter, state[0], state[1], bit, tangents[bit])
+        for pointer, values in zip(targets[half : half + 2], state, strict=True):
+            _stores(builder, values, pointer, ends)
+
+
 def _quad_back(letter: str) -> Any:
     @intrinsic
     def turn(
-        typing: Any, pr: Any, pi: Any, lr: Any, li: Any, sums: Any, place: Any, stride: Any, t0: Any, t1: Any, row: Any
+        typing: Any, pr: Any, pi: Any, lr: Any, li: Any, sums: Any, place: Any, stride: Any, t0: Any, t1: Any
     ) -> Any:
-        """Adds the slopes of two qubits to the vectors ``sums[row]`` and ``sums[row + 1]``, then rotates both states."""
+        """Adds the slopes of two qubits to the vectors ``sums[0]`` and ``sums[1]``, then rotates both states."""
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
             *pointers, total = _pointers(context, builder, signature, args, 5)
             places = _places(builder, args[5], args[6], 4)
-            registers = [_loads(builder, pointer, places) for pointer in pointers]
-            for bit in range(2):
-                lanes = _slope_pairs(builder, letter, registers[:2], registers[2:], bit)
-                _collect(builder, lanes, total, builder.add(args[9], INT64(bit)))
-            for bit in range(2):
-                for state in (registers[:2], registers[2:]):
-                    _turn_pairs(builder, letter, *state, bit, splat(builder, args[7 + bit]))
-            for pointer, values in zip(pointers, registers, strict=True):
-                _stores(builder, values, pointer, places)
+            _back(builder, letter, pointers, places, pointers, places, total, (args[7], args[8]), None)
             return context.get_dummy_value()
 
-        return types.void(pr, pi, lr, li, sums, _PLACE, _PLACE, _NUMBER, _NUMBER, _PLACE), emit
+        return types.void(pr, pi, lr, li, sums, _PLACE, _PLACE, _NUMBER, _NUMBER), emit
 
     return turn
 
@@ -223,18 +237,76 @@ def _tile_back(letter: str) -> Any:
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
             *pointers, total = _pointers(context, builder, signature, args, 5)
             places = _places(builder, args[5], INT64(WIDTH), 4)
-            registers = [_loads(builder, pointer, places) for pointer in pointers]
-            for bit in range(TILE_BITS):
-                slope, number = (_slope_lanes, bit) if bit < LANE_BITS else (_slope_pairs, bit - LANE_BITS)
-                _collect(builder, slope(builder, letter, registers[:2], registers[2:], number), total, INT64(bit))
             scale, *tangents = (splat(builder, value) for value in args[6 : 7 + TILE_BITS])
-            for state in (registers[:2], registers[2:]):
-                _turn_tile(builder, letter, *state, tangents, scale)
-            for pointer, values in zip(pointers, registers, strict=True):
-                _stores(builder, values, pointer, places)
+            psi = [_loads(builder, pointer, places) for pointer in pointers[:2]]
+            costate = lambda k: (load(builder, pointers[2], places[k]), load(builder, pointers[3], places[k]))  # noqa: E731
+            bits = [*range(-1, -LANE_BITS - 1, -1), 0, 1]
+            for row, lanes in enumerate(_slope(builder, letter, psi, costate, bits)):
+                _collect(builder, lanes, total, INT64(row))
+            for half in (0, 2):  # psi is stored before the costate is loaded again
+                state = psi if half == 0 else [_loads(builder, pointer, places) for pointer in pointers[2:]]
+                _turn_tile(builder, letter, state[0], state[1], tangents, scale)
+                for pointer, values in zip(pointers[half : half + 2], state, strict=True):
+                    _stores(builder, values, pointer, places)
             return context.get_dummy_value()
 
         return types.void(pr, pi, lr, li, sums, _PLACE, *[_NUMBER] * 6), emit
+
+    return turn
+
+
+def _quad_move(letter: str) -> Any:
+    @intrinsic
+    def turn(
+        typing: Any, sr: Any, si: Any, source: Any, width: Any, re: Any, im: Any, place: Any, stride: Any,
+        t0: Any, t1: Any, scale: Any,
+    ) -> Any:  # fmt: skip
+        """Like `quad`, times a scale, from places of one pair of arrays to places of another."""
+
+        def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+            pointers = [_pointer(context, builder, signature.args[k], args[k]) for k in (0, 1, 4, 5)]
+            places, ends = _places(builder, args[2], args[3], 4), _places(builder, args[6], args[7], 4)
+            scale = splat(builder, args[10])
+            r, i = (
+                [multiply(builder, value, scale) for value in _loads(builder, pointer, places)]
+                for pointer in pointers[:2]
+            )
+            for bit in range(2):
+                _turn_pairs(builder, letter, r, i, bit, splat(builder, args[8 + bit]))
+            _stores(builder, r, pointers[2], ends)
+            _stores(builder, i, pointers[3], ends)
+            return context.get_dummy_value()
+
+        return types.void(sr, si, _PLACE, _PLACE, re, im, _PLACE, _PLACE, _NUMBER, _NUMBER, _NUMBER), emit
+
+    return turn
+
+
+def _quad_move_back(letter: str) -> Any:
+    @intrinsic
+    def turn(
+        typing: Any, sources: Any, source: Any, width: Any, targets: Any, place: Any, stride: Any, sums: Any,
+        t0: Any, t1: Any, scale: Any,
+    ) -> Any:  # fmt: skip
+        """Like `quad_back`, times a scale, from the four rows of one array to the four rows of another."""
+
+        def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+            rows = [
+                [
+                    builder.gep(
+                        array.data,
+                        [builder.mul(builder.udiv(builder.extract_value(array.strides, 0), INT64(8)), INT64(k))],
+                    )
+                    for k in range(4)
+                ]
+                for array in (context.make_array(signature.args[k])(context, builder, args[k]) for k in (0, 3))
+            ]
+            total = _pointer(context, builder, signature.args[6], args[6])
+            places, ends = _places(builder, args[1], args[2], 4), _places(builder, args[4], args[5], 4)
+            _back(builder, letter, rows[0], places, rows[1], ends, total, (args[7], args[8]), splat(builder, args[9]))
+            return context.get_dummy_value()
+
+        return types.void(sources, _PLACE, _PLACE, targets, _PLACE, _PLACE, sums, _NUMBER, _NUMBER, _NUMBER), emit
 
     return turn
 
@@ -243,3 +315,5 @@ quad_x, quad_y = _quad("X"), _quad("Y")
 quad_back_x, quad_back_y = _quad_back("X"), _quad_back("Y")
 tile_x, tile_y = _tile("X"), _tile("Y")
 tile_back_x, tile_back_y = _tile_back("X"), _tile_back("Y")
+quad_move_x, quad_move_y = _quad_move("X"), _quad_move("Y")
+quad_move_back_x, quad_move_back_y = _quad_move_back("X"), _quad_move_back("Y")

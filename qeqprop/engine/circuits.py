@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -58,7 +58,10 @@ def free(index: ArrayLike, scale: ArrayLike = 1.0, offset: ArrayLike = 0.0) -> A
     numbers = np.asarray(index, dtype=np.int64)
     if np.any(numbers < 0):
         raise ValueError(f"Argument `index` must hold indices of parameters from 0 on, but holds {numbers.min()}.")
-    spread = [finite_array("scale", scale, "(n,)", np.shape(scale)), finite_array("offset", offset, "(n,)", np.shape(offset))]
+    spread = [
+        finite_array("scale", scale, "(n,)", np.shape(scale)),
+        finite_array("offset", offset, "(n,)", np.shape(offset)),
+    ]
     return Angles(numbers, *(np.broadcast_to(values, numbers.shape).astype(np.float64) for values in spread))
 
 
@@ -96,7 +99,9 @@ def _mask(qubits: Iterable[int]) -> int:
 
 def _layer(kind: int, masks: Sequence[tuple[int, int]], angles: Angles) -> Layer:
     if len(angles) != len(masks):
-        raise ValueError(f"Argument `angles` must hold one angle for each of {len(masks)} gates, but holds {len(angles)}.")
+        raise ValueError(
+            f"Argument `angles` must hold one angle for each of {len(masks)} gates, but holds {len(angles)}."
+        )
     array = np.array(masks, dtype=np.int64).reshape(-1, 2)
     return Layer(kind, array[:, 0].copy(), array[:, 1].copy(), angles)
 
@@ -134,7 +139,9 @@ def pauli_rotations(strings: PauliList | Sequence[tuple[str, Sequence[int]]], an
     pairs: list[tuple[int, int]] = []
     for word, qubits in strings:
         if len(word) != len(qubits) or set(word) - set("IXYZ"):
-            raise ValueError(f"Argument `strings` must hold a letter I, X, Y or Z for each of {qubits}, but holds {word!r}.")
+            raise ValueError(
+                f"Argument `strings` must hold a letter I, X, Y or Z for each of {qubits}, but holds {word!r}."
+            )
         letters = list(zip(word, qubits, strict=True))
         _mask(qubits)
         x, z = (_mask(qubit for letter, qubit in letters if letter in kinds) for kinds in ("XY", "YZ"))
@@ -264,6 +271,11 @@ class Circuit:
         """The circuit as the kernels see it."""
         return program.compile_layers(self, program.BLOCK_BITS)
 
+    @cached_property
+    def tasks(self) -> tuple[IntArray, IntArray]:
+        """What makes its state, and what makes an energy with its gradient."""
+        return program.tasks_of(self.compiled)
+
     def check_parameters(self, parameters: ArrayLike) -> FloatArray:
         """The parameters as a finite float64 array (batch, n_parameters), or a `ValueError`."""
         return finite_array("parameters", parameters, "(batch, n_parameters)", (None, self.n_parameters))
@@ -275,9 +287,14 @@ def _joined(arrays: list[np.ndarray], kind: type) -> np.ndarray:
 
 def masks_of(strings: PauliList) -> IntArray:
     """The masks x and z and the number of Y, modulo 4, of Pauli strings ``i^y X^x Z^z``, (n_strings, 3)."""
-    weights = 1 << np.arange(int(strings.num_qubits or 0), dtype=np.int64)
-    x, z = strings.x @ weights, strings.z @ weights
-    return np.stack([x, z, np.bitwise_count(x & z).astype(np.int64) % 4], axis=1)
+    return _masks(int(strings.num_qubits or 0), strings.x.tobytes(), strings.z.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _masks(num_qubits: int, x: bytes, z: bytes) -> IntArray:
+    weights = 1 << np.arange(num_qubits, dtype=np.int64)
+    flips, signs = (np.frombuffer(bits, dtype=np.bool_).reshape(-1, num_qubits) @ weights for bits in (x, z))
+    return np.stack([flips, signs, np.bitwise_count(flips & signs).astype(np.int64) % 4], axis=1)
 
 
 # --- questions --------------------------------------------------------------------------------------------------
@@ -312,7 +329,7 @@ def energy_and_gradient(
         ValueError: if shapes do not fit or coefficients are complex.
     """
     rows = circuit.check_parameters(parameters)
-    coefficients = _real_coefficients("hamiltonians", hamiltonians, circuit.num_qubits)
+    coefficients = real_coefficients("hamiltonians", hamiltonians, circuit.num_qubits)
     if len(coefficients) not in (1, len(rows)):
         raise ValueError(
             f"Argument `hamiltonians` must hold one operator or one for each of {len(rows)} samples, "
@@ -327,7 +344,7 @@ def energy_and_gradient(
 def expectations(amplitudes: ComplexArray, observables: PauliSums) -> FloatArray:
     """``<psi|O_k|psi>`` (batch, n_observables) in states (batch, dim)."""
     check_shape("amplitudes", amplitudes, "(batch, dim)", (None, 1 << observables.num_sites))
-    coefficients = _real_coefficients("observables", observables, observables.num_sites)
+    coefficients = real_coefficients("observables", observables, observables.num_sites)
     strings = masks_of(observables.strings)
     numbers = np.zeros((len(amplitudes), len(strings)))
     nothing = Circuit.of(observables.num_sites, [])
@@ -351,7 +368,7 @@ def sample(amplitudes: ComplexArray, shots: int, random: np.random.Generator) ->
     return random.permuted(draw(amplitudes, points), axis=1)
 
 
-def _real_coefficients(name: str, sums: PauliSums, num_qubits: int) -> FloatArray:
+def real_coefficients(name: str, sums: PauliSums, num_qubits: int) -> FloatArray:
     if sums.num_sites != num_qubits:
         raise ValueError(f"Argument `{name}` must act on {num_qubits} qubits, but acts on {sums.num_sites}.")
     return finite_array(name, sums.coefficients, "(batch, n_strings)", (None, None))

@@ -1,0 +1,230 @@
+"""Energy and gradient of a Hamiltonian-variational circuit: this package beside PennyLane, qulacs and qiskit-aer.
+
+The circuit has four layers, each a rotation about ZZ on every bond of a ring and one about X on every qubit, all 8 n
+angles free, on the state of all plus; the energy is that of an open transverse-field Ising chain. Everybody computes in
+double precision and must find the same energy and gradient. The number of threads is set before a process starts, so
+each number of threads has a process of its own. Peers that are not installed are skipped::
+
+    python benchmarks/circuits.py            # one thread and two
+    python benchmarks/circuits.py --quick    # smaller sizes
+
+qiskit-aer knows no gradient; its estimator evaluates the parameter shifts of some parameters, and the time of all is
+extrapolated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+SIZES = (8, 12, 16, 20)
+LAYERS = 4
+FIELD = -0.7
+SHIFTED = {8: 64, 12: 8, 16: 2, 20: 1}  # parameters whose shifts the estimator really evaluates
+REPEATS = {8: 30, 12: 15, 16: 5, 20: 3}
+PEERS = {"lightning": "pennylane_lightning", "qulacs": "qulacs", "aer": "qiskit_aer"}
+
+
+def ours(n, angles):
+    from qiskit.quantum_info import SparsePauliOp
+
+    from qeqprop.engine.circuits import Circuit, diagonal, energy_and_gradient, free, rotations
+    from qeqprop.interfaces import PauliSums
+
+    layers = []
+    for layer in range(LAYERS):
+        first = 2 * n * layer
+        layers.append(diagonal([(k, (k + 1) % n) for k in range(n)], free(range(first, first + n))))
+        layers.append(rotations("X", range(n), free(range(first + n, first + 2 * n))))
+    circuit = Circuit.of(n, layers, start="plus")
+    terms = [("ZZ", [k, k + 1], -1.0) for k in range(n - 1)] + [("X", [k], FIELD) for k in range(n)]
+    hamiltonian = PauliSums.of([SparsePauliOp.from_sparse_list(terms, n)])
+
+    def run():
+        energies, gradients = energy_and_gradient(circuit, angles[None], hamiltonian)
+        return energies[0], gradients[0]
+
+    return run
+
+
+def lightning(n, angles):
+    import pennylane as qml
+
+    device = qml.device("lightning.qubit", wires=n)
+    coefficients = [-1.0] * (n - 1) + [FIELD] * n
+    words = [qml.Z(k) @ qml.Z(k + 1) for k in range(n - 1)] + [qml.X(k) for k in range(n)]
+    hamiltonian = qml.Hamiltonian(coefficients, words)
+    operations = [qml.Hadamard(k) for k in range(n)]
+    counter = iter(angles)
+    for _ in range(LAYERS):
+        operations += [qml.IsingZZ(float(next(counter)), wires=[k, (k + 1) % n]) for k in range(n)]
+        operations += [qml.RX(float(next(counter)), wires=k) for k in range(n)]
+    script = qml.tape.QuantumScript(operations, [qml.expval(hamiltonian)], trainable_params=list(range(len(angles))))
+    config = qml.devices.ExecutionConfig(gradient_method="adjoint", use_device_gradient=True)
+
+    def run():  # the device itself, without the overhead of a QNode
+        energies, gradients = device.execute_and_compute_derivatives([script], config)
+        return float(np.ravel(energies)[0]), np.array([float(value) for value in np.ravel(gradients)])
+
+    return run
+
+
+def qulacs(n, angles):
+    from qulacs import Observable, ParametricQuantumCircuit
+
+    circuit = ParametricQuantumCircuit(n)
+    for k in range(n):
+        circuit.add_H_gate(k)
+    counter = iter(angles)
+    for _ in range(LAYERS):
+        for k in range(n):
+            circuit.add_parametric_multi_Pauli_rotation_gate([k, (k + 1) % n], [3, 3], -float(next(counter)))
+        for k in range(n):
+            circuit.add_parametric_RX_gate(k, -float(next(counter)))
+    observable = Observable(n)
+    for k in range(n - 1):
+        observable.add_operator(-1.0, f"Z {k} Z {k + 1}")
+    for k in range(n):
+        observable.add_operator(FIELD, f"X {k}")
+
+    def energy():
+        from qulacs import QuantumState
+
+        state = QuantumState(n)
+        circuit.update_quantum_state(state)
+        return observable.get_expectation_value(state)
+
+    def run():  # qulacs turns the other way round: exp(+i theta/2 P)
+        return energy, -np.array(circuit.backprop(observable))
+
+    return run
+
+
+def aer(n, angles):
+    from qiskit import QuantumCircuit
+    from qiskit.circuit import ParameterVector
+    from qiskit.quantum_info import SparsePauliOp
+    from qiskit_aer.primitives import EstimatorV2
+
+    parameters = ParameterVector("theta", len(angles))
+    circuit = QuantumCircuit(n)
+    circuit.h(range(n))
+    counter = iter(parameters)
+    for _ in range(LAYERS):
+        for k in range(n):
+            circuit.rzz(next(counter), k, (k + 1) % n)
+        for k in range(n):
+            circuit.rx(next(counter), k)
+    terms = [("ZZ", [k, k + 1], -1.0) for k in range(n - 1)] + [("X", [k], FIELD) for k in range(n)]
+    hamiltonian = SparsePauliOp.from_sparse_list(terms, n)
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    options = {"backend_options": {"method": "statevector", "max_parallel_threads": threads}}
+    estimator = EstimatorV2(options={"default_precision": 0.0, **options})
+    chosen = min(SHIFTED[n], len(angles))
+    points = np.repeat(angles[None], 2 * chosen, axis=0)
+    for k in range(chosen):
+        points[2 * k, k] += np.pi / 2
+        points[2 * k + 1, k] -= np.pi / 2
+
+    def run():
+        values = estimator.run([(circuit, hamiltonian, points)], precision=0.0).result()[0].data.evs
+        return None, (values[0::2] - values[1::2]) / 2
+
+    return run
+
+
+def median_seconds(functions, repeats):
+    """Median seconds of each function, the runs interleaved so that drift hits all alike."""
+    seconds = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            begin = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def measure(n):
+    """One row: our seconds, those of each installed peer, and the ratios."""
+    angles = np.random.default_rng(n).uniform(-1.0, 1.0, size=2 * n * LAYERS)
+    run = ours(n, angles)
+    energy, gradient = run()
+    row = {
+        "what": "energy and adjoint gradient, Hamiltonian-variational Ising ring",
+        "n": n,
+        "parameters": len(angles),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "1")),
+        "notes": [],
+    }
+    functions = {"ours": run}
+    for name, make in (("lightning", lightning), ("qulacs", qulacs), ("aer", aer)):
+        if importlib.util.find_spec(PEERS[name]) is None:
+            row["notes"].append(f"{name} is not installed: skipped")
+            continue
+        peer = make(n, angles)
+        value, slopes = peer()
+        if value is not None:
+            np.testing.assert_allclose(value() if callable(value) else value, energy, atol=1e-9)
+        np.testing.assert_allclose(slopes, gradient[: len(slopes)], atol=1e-9)
+        functions[name] = peer
+    slow = functions.pop("aer", None)
+    found = median_seconds(functions, REPEATS[n])
+    if slow is not None:
+        chosen = min(SHIFTED[n], len(angles))
+        found["aer"] = median_seconds({"aer": slow}, 1)["aer"] * len(angles) / chosen
+        if chosen < len(angles):
+            row["notes"].append(f"aer is extrapolated from {chosen} of {len(angles)} parameters")
+    row["ours"] = found.pop("ours")
+    row["peers"] = found
+    row["ratios"] = {name: seconds / row["ours"] for name, seconds in found.items()}
+    return row
+
+
+def rows(sizes=SIZES, threads=(1, 2)):
+    """All rows; every number of threads in a process of its own."""
+    result = []
+    for count in threads:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(count), "NUMBA_NUM_THREADS": str(count)}
+        for n in sizes:
+            command = [sys.executable, __file__, "--one", str(n)]
+            answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if answer.returncode:
+                raise RuntimeError(f"The benchmark of {n} qubits failed:\n{answer.stderr}")
+            result.append(json.loads(answer.stdout.splitlines()[-1]))
+    return result
+
+
+def main():
+    reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    reader.add_argument("--one", type=int, help="measure one size in this process and print a line of JSON")
+    reader.add_argument("--quick", action="store_true", help="up to 12 qubits")
+    arguments = reader.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.one)))
+        return
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}")
+    print("Energy and full gradient, medians of interleaved runs, one sample.")
+    print(
+        f"{'qubits':>6} {'angles':>6} {'threads':>7} {'ours':>10}"
+        + "".join(f" {name:>11} {'ratio':>8}" for name in PEERS)
+    )
+    for row in rows(SIZES[:2] if arguments.quick else SIZES):
+        cells = [f"{row['n']:>6} {row['parameters']:>6} {row['threads']:>7} {1e3 * row['ours']:>8.3f}ms"]
+        for name in PEERS:
+            known = name in row["peers"]
+            cells.append(
+                f"{1e3 * row['peers'][name]:>9.1f}ms {row['ratios'][name]:>8.1f}" if known else f"{'-':>11} {'-':>8}"
+            )
+        print(" ".join(cells), *(f"\n        {note}" for note in row["notes"]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
