@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def richardson(function, x, step=0.02):
         return (function(x + h) - function(x - h)) / (2 * h)
 
     first = [slope(step), slope(step / 2), slope(step / 4)]
-    second = [(4 * b - a) / 3 for a, b in zip(first[:-1], first[1:], strict=True)]
+    second = [(4 * b - a) / 3 for a, b in pairwise(first)]
     return (16 * second[1] - second[0]) / 15
 
 
@@ -356,21 +357,21 @@ def test_conversion_fuses_layers():
 def test_conversion_refuses_what_it_does_not_know():
     circuit = QuantumCircuit(3)
     circuit.ccx(0, 1, 2)
-    with pytest.raises(ValueError, match="`circuit`.*'ccx'"):
+    with pytest.raises(ValueError, match=r"`circuit`.*'ccx'"):
         from_qiskit(circuit)
     circuit = QuantumCircuit(1, 1)
     circuit.measure(0, 0)
-    with pytest.raises(ValueError, match="`circuit`.*'measure'"):
+    with pytest.raises(ValueError, match=r"`circuit`.*'measure'"):
         from_qiskit(circuit)
     a, b = Parameter("a"), Parameter("b")
     for angle in (a * a, a + b, a.sin()):
         circuit = QuantumCircuit(1)
         circuit.rx(angle, 0)
-        with pytest.raises(ValueError, match="`circuit`.*affine in one parameter"):
+        with pytest.raises(ValueError, match=r"`circuit`.*affine in one parameter"):
             from_qiskit(circuit)
     circuit = QuantumCircuit(1)
     circuit.append(PauliEvolutionGate(SparsePauliOp(["X", "Z"]), 0.3), [0])
-    with pytest.raises(ValueError, match="`circuit`.*commute"):
+    with pytest.raises(ValueError, match=r"`circuit`.*commute"):
         from_qiskit(circuit)
 
 
@@ -454,6 +455,7 @@ def test_slow_sweep_reaches_the_ground_state():
 def test_wrong_arguments_are_named():
     circuit = Circuit.of(2, [rotations("X", [0, 1], free([0, 1]))])
     hamiltonians = PauliSums.of([SparsePauliOp("ZZ")])
+    two, imaginary = (PauliSums(hamiltonians.strings, values) for values in (np.ones((2, 1)), 1j * np.ones((1, 1))))
     for call, name in (
         (lambda: states(circuit, np.zeros((2, 3))), "parameters"),
         (lambda: states(circuit, np.zeros(2)), "parameters"),
@@ -461,8 +463,8 @@ def test_wrong_arguments_are_named():
         (lambda: states(circuit, np.zeros((1, 2)), start=np.zeros(3)), "start"),
         (lambda: states(circuit, np.zeros((3, 2)), start=np.zeros((2, 4))), "start"),
         (lambda: energy_and_gradient(circuit, np.zeros((1, 2)), PauliSums.of([SparsePauliOp("ZZZ")])), "hamiltonians"),
-        (lambda: energy_and_gradient(circuit, np.zeros((1, 2)), PauliSums(hamiltonians.strings, np.ones((2, 1)))), "hamiltonians"),
-        (lambda: energy_and_gradient(circuit, np.zeros((1, 2)), PauliSums(hamiltonians.strings, 1j * np.ones((1, 1)))), "hamiltonians"),
+        (lambda: energy_and_gradient(circuit, np.zeros((1, 2)), two), "hamiltonians"),
+        (lambda: energy_and_gradient(circuit, np.zeros((1, 2)), imaginary), "hamiltonians"),
         (lambda: expectations(np.zeros((1, 3), complex), hamiltonians), "amplitudes"),
         (lambda: sample(np.ones((1, 2), complex), -1, np.random.default_rng(0)), "shots"),
         (lambda: Circuit.of(1, [rotations("X", [1], free([0]))]), "layers"),

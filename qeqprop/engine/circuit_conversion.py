@@ -32,8 +32,10 @@ _QUARTERS = {
     "sdg": ("Z", -1),
     "sx": ("X", 1),
     "sxdg": ("X", -1),
+    "t": ("Z", 0.5),
+    "tdg": ("Z", -0.5),
 }
-_KNOWN = [*_LETTERS, *_QUARTERS, "t", "tdg", "p", "h", "cx", "cz", "id", "barrier", "PauliEvolution"]
+_KNOWN = [*_LETTERS, *_QUARTERS, "p", "h", "cx", "cz", "id", "barrier", "PauliEvolution"]
 
 
 def from_qiskit(circuit: QuantumCircuit) -> Circuit:
@@ -56,7 +58,7 @@ def from_qiskit(circuit: QuantumCircuit) -> Circuit:
     return Circuit.of(circuit.num_qubits, fuse(layers), n_parameters=len(numbers))
 
 
-def _layers(operation: Any, qubits: list[int], numbers: dict[Any, int]) -> list[Layer]:
+def _layers(operation: Any, qubits: list[int], numbers: dict[Any, int]) -> list[Layer]:  # noqa: PLR0911
     name = operation.name
     if name in ("barrier", "id"):
         return []
@@ -65,16 +67,12 @@ def _layers(operation: Any, qubits: list[int], numbers: dict[Any, int]) -> list[
     if name in _QUARTERS:
         letter, quarters = _QUARTERS[name]
         return _phased(letter, qubits, _single((-1, 0.0, quarters * np.pi / 2)))
-    if name in ("t", "tdg"):
-        return _phased("Z", qubits, _single((-1, 0.0, np.pi / 4 if name == "t" else -np.pi / 4)))
     if name == "p":
         return _phased("Z", qubits, _single(_angle(operation.params[0], numbers, name)))
     if name == "h":
         return hadamards(qubits)
-    if name == "cx":
-        return [controlled_x([(qubits[0], qubits[1])])]
-    if name == "cz":
-        return [controlled_z([(qubits[0], qubits[1])])]
+    if name in ("cx", "cz"):
+        return [(controlled_x if name == "cx" else controlled_z)([(qubits[0], qubits[1])])]
     if name == "PauliEvolution":
         return _evolution(operation, qubits, numbers)
     raise ValueError(f"Argument `circuit` must hold gates of {', '.join(_KNOWN)} only, but holds {name!r}.")
@@ -170,7 +168,7 @@ class _Group:
 
 
 def fuse(layers: list[Layer]) -> list[Layer]:
-    """The same gates in fewer layers: each joins the last layer of its kind that it can reach past gates it commutes with."""
+    """The same gates in fewer layers: each joins the last layer of its kind, past layers that it commutes with."""
     groups: list[_Group] = []
     for layer in layers:
         angles = zip(

@@ -5,6 +5,10 @@ backward passes take them away again from the state psi and from the costate ``l
 ``dE/dtheta = Im <lam|P|psi>`` for each rotation ``exp(-i theta/2 P)``.
 """
 
+# numba infers the types of compiled code
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportUnknownParameterType=false
+# pyright: reportCallIssue=false, reportArgumentType=false
+
 from __future__ import annotations
 
 from typing import Any
@@ -67,6 +71,7 @@ def norm_of(cosine, first, last):
 
 @compiled
 def rescale(re, im, start, length, factor):
+    """Multiplies a range of places by a number."""
     for k in range(start, start + length):
         re[k] *= factor
         im[k] *= factor
@@ -379,6 +384,7 @@ def crossing_table(program, first, last, halves, block, small, er, ei, tr, ti):
 
 @compiled
 def multiply_phases(re, im, start, length, tr, ti, sign):
+    """Multiplies a range of places by the phases T, or for sign -1 by their conjugates."""
     for k in range(0, length, WIDTH):
         phase(re, im, start + k, tr, ti, k, sign)
 

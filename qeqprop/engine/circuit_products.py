@@ -1,9 +1,12 @@
 """More vector instructions of the circuit engine: phases, Walsh-Hadamard butterflies and single Pauli strings.
 
-A Pauli string ``P = i^n_y X^x Z^z`` maps amplitudes to ``<b|P|b xor x> = i^n_y (-1)^popcount((b xor x) & z)``. On vectors
-``b xor x`` is another vector (the *partner*) with its lanes flipped; the sign is a number for the vector times a fixed
-pattern over the lanes.
+A Pauli string ``P = i^n_y X^x Z^z`` has the elements ``<b|P|b xor x> = i^n_y (-1)^popcount((b xor x) & z)``. On vectors
+``b xor x`` is another vector (the *partner*), lanes flipped; the sign is a number for the vector times a fixed pattern
+over the lanes.
 """
+
+# numba's and llvmlite's decorators and values carry no types
+# pyright: reportUntypedFunctionDecorator=false, reportUnusedFunction=false
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from qeqprop.engine.circuit_vectors import LANE_BITS, _places, _pointers
+from qeqprop.engine.circuit_vectors import LANE_BITS, places_of, pointers_of
 from qeqprop.engine.vectors import (
     DOUBLE,
     INT64,
@@ -66,7 +69,7 @@ def phase(typing: Any, re: Any, im: Any, place: Any, tr: Any, ti: Any, entry: An
     """Multiplies a vector of the state by ``tr + i sign ti``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = _pointers(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, 2)
         table = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (3, 4)]
         tr, ti = _load_pair(builder, table, args[5])
         factor = tr, multiply(builder, splat(builder, args[6]), ti)
@@ -98,7 +101,7 @@ def double_up(typing: Any, er: Any, ei: Any, place: Any, distance: Any, lr: Any,
     """``E[place + distance] = E[place] conj(L[place])``, then ``E[place] *= L[place]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        table = _pointers(context, builder, signature, args, 2)
+        table = pointers_of(context, builder, signature, args, 2)
         line = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (4, 5)]
         entries, (lr, li) = _load_pair(builder, table, args[2]), _load_pair(builder, line, args[2])
         _store_pair(builder, _product(builder, entries, (lr, builder.fneg(li))), table, builder.add(args[2], args[3]))
@@ -135,8 +138,8 @@ def hadamard_quad(typing: Any, q: Any, place: Any, stride: Any) -> Any:
     """Sums and differences over the bits of strides ``stride`` and ``2 stride``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        (pointer,) = _pointers(context, builder, signature, args, 1)
-        places = _places(builder, args[1], args[2], 4)
+        (pointer,) = pointers_of(context, builder, signature, args, 1)
+        places = places_of(builder, args[1], args[2], 4)
         values = [load(builder, pointer, where) for where in places]
         for bit in range(2):
             _hadamard(builder, values, bit)
@@ -152,8 +155,8 @@ def hadamard_tile(typing: Any, q: Any, place: Any) -> Any:
     """Sums and differences over the lowest `TILE_BITS` bits."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        (pointer,) = _pointers(context, builder, signature, args, 1)
-        places = _places(builder, args[1], INT64(WIDTH), 4)
+        (pointer,) = pointers_of(context, builder, signature, args, 1)
+        places = places_of(builder, args[1], INT64(WIDTH), 4)
         values = [load(builder, pointer, where) for where in places]
         for bit in range(LANE_BITS):
             signs = _lane_signs(bit)
@@ -197,7 +200,7 @@ def string_turn(
     """``re = c re + here_r A, im = c im + here_i B`` with A, B from the partner, and the partner likewise."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = _pointers(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, 2)
         place, partner, flip = args[5:8]
         c, here_r, here_i, there_r, there_i = (splat(builder, value) for value in args[8:13])
         here, there = _load_pair(builder, state, place), _load_pair(builder, state, partner)
@@ -224,7 +227,7 @@ def string_add(
     """``re += kr A, im += ki B`` with A, B from the partner."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = _pointers(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, 2)
         place, partner, flip = args[5:8]
         source = _partners(context, builder, signature, args, partner, flip)
         re, im = _load_pair(builder, state, place)
@@ -240,7 +243,7 @@ def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, ent
     """``re = q a, im = q b`` for a vector of real numbers ``q[entry]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = _pointers(context, builder, signature, args, 4)
+        pointers = pointers_of(context, builder, signature, args, 4)
         weights = load(builder, context.make_array(signature.args[5])(context, builder, args[5]).data, args[6])
         a, b = _load_pair(builder, pointers[2:], args[4])
         _store_pair(builder, (multiply(builder, weights, a), multiply(builder, weights, b)), pointers, args[4])
@@ -254,7 +257,7 @@ def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any
     """Adds ``re a + im b`` to the vector ``sums[0]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = _pointers(context, builder, signature, args, 4)
+        pointers = pointers_of(context, builder, signature, args, 4)
         sums = context.make_array(signature.args[5])(context, builder, args[5]).data
         (re, im), (a, b) = _load_pair(builder, pointers, args[4]), _load_pair(builder, pointers[2:], args[4])
         total = multiply_add(builder, re, a, load(builder, sums, INT64(0)))
@@ -272,7 +275,7 @@ def far_add(
     """``re += sum c_k a[p_k], im += sum c_k b[p_k]`` over four partners whose lanes keep their order."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = _pointers(context, builder, signature, args, 4)
+        pointers = pointers_of(context, builder, signature, args, 4)
         totals = list(_load_pair(builder, pointers, args[4]))
         for partner, factor in zip(args[5:9], args[9:13], strict=True):
             scale = splat(builder, factor)
@@ -292,7 +295,7 @@ def string_dot(
     """Adds ``kr re A + ki im B``, with A, B from the partner, to the vector ``sums[0]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = _pointers(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, 2)
         sums = context.make_array(signature.args[5])(context, builder, args[5]).data
         place, partner, flip = args[6:9]
         source = _partners(context, builder, signature, args, partner, flip)
@@ -311,7 +314,7 @@ def widen(typing: Any, er: Any, ei: Any, place: Any, distance: Any, wr: Any, wi:
     """``E[place + distance] = E[place] conj(w)``, then ``E[place] *= w``, for a number w."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        table = _pointers(context, builder, signature, args, 2)
+        table = pointers_of(context, builder, signature, args, 2)
         entries = _load_pair(builder, table, args[2])
         wr, wi = splat(builder, args[4]), splat(builder, args[5])
         _store_pair(builder, _product(builder, entries, (wr, builder.fneg(wi))), table, builder.add(args[2], args[3]))

@@ -51,7 +51,8 @@ def run_circuit(
 
     from qeqprop.engine import circuit_sweep as sweep
 
-    batch = len(amplitudes if numbers is None else numbers) if amplitudes is not None or numbers is not None else 0
+    answers = amplitudes if numbers is None else numbers
+    batch = 0 if answers is None else len(answers)
     kind, given = sweep.PLUS if circuit.start == "plus" else sweep.ZERO, np.zeros((1, 0), dtype=np.complex128)
     if start is not None:
         given = np.atleast_2d(np.ascontiguousarray(start, dtype=np.complex128))

@@ -1,5 +1,9 @@
 """Shots from state vectors."""
 
+# numba infers the types of compiled code
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportUnknownParameterType=false
+# pyright: reportCallIssue=false, reportArgumentType=false
+
 from __future__ import annotations
 
 import numpy as np

@@ -4,6 +4,10 @@ The factor ``i^y`` of a string makes its matrix elements real (y odd counts as i
 kernel takes the two source arrays in the order that needs one real factor each.
 """
 
+# numba infers the types of compiled code
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportUnknownParameterType=false
+# pyright: reportCallIssue=false, reportArgumentType=false
+
 from __future__ import annotations
 
 from qeqprop.engine.circuit_kernels import compiled, drain, hadamard

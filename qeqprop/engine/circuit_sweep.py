@@ -4,6 +4,10 @@ What is to be done is a list of tasks, each for a part of the state. One thread 
 other; threads that share a state do one task each with their parts and meet before the next.
 """
 
+# numba infers the types of compiled code
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportUnknownParameterType=false
+# pyright: reportCallIssue=false, reportArgumentType=false
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -93,7 +97,7 @@ def prepare(program, parameters, qubits, start, given, rows, halves, turns):
             re[k], im[k] = given[k].real, given[k].imag
     for number in range(len(program.layers)):
         kind, first, last = program.layers[number, 0], program.layers[number, 1], program.layers[number, 2]
-        turned = kind == TURN_X or kind == TURN_Y
+        turned = kind in (TURN_X, TURN_Y)
         if turned:
             turns[number, 1] = 0.0
         for item in range(first, last):
@@ -127,6 +131,8 @@ def diagonal_layer(program, buffers, number, block, ready, back):
     start = block << program.low
     if back and program.layers[number, 4]:
         diagonal_slopes(program, first, last, block, pr, pi, lr, li, start, tables[6], buffers.partial)
+        if number == 0:
+            return  # nothing before it wants a slope
     if ready != number:
         phase_table(program, first, last, buffers.halves, buffers.small, tables[0], tables[1], tables[4], tables[5])
     used = 0
@@ -198,7 +204,7 @@ def block_pass(program, buffers, step, task, begin, end):
             if kind == DIAGONAL:
                 diagonal_layer(program, buffers, number, block, ready, back)
                 ready = number
-            elif kind == TURN_X or kind == TURN_Y:
+            elif kind in (TURN_X, TURN_Y):
                 rotation_layer(program, buffers, number, block, back)
             else:
                 for k in range(last - first):

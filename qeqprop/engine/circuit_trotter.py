@@ -1,9 +1,9 @@
 """Adiabatic preparation as a circuit: Trotter steps of ``H(s) = (1 - f(s)) H_start + f(s) H``.
 
-Step k of length ``dt = total_time / steps`` uses H at its middle, ``s_k = (k + 1/2) / steps``, split into pieces that each
-commute within themselves: all strings of Z, all single X, all single Y, and every other string by itself. First order
-is their product, with an error of O(dt) in the final state; second order is the symmetric product, with O(dt^2), whose
-outermost piece is shared by neighbouring steps.
+Step k of length ``dt = total_time / steps`` uses H at its middle, ``s_k = (k + 1/2) / steps``, split into pieces that
+each commute within themselves: all strings of Z, all single X, all single Y, and every other string by itself. First
+order is their product, with an error of O(dt) in the final state; second order is the symmetric product, with O(dt^2),
+whose outermost piece is shared by neighbouring steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from qiskit.quantum_info import PauliList
 
 from qeqprop.engine.circuit_program import DIAGONAL, STRINGS, TURN_X, TURN_Y
-from qeqprop.engine.circuits import Angles, Circuit, masks_of, real_coefficients
+from qeqprop.engine.circuits import Angles, Circuit, is_whole, masks_of, real_coefficients
 from qeqprop.interfaces import FloatArray, IntArray, PauliSums
 
 Piece = tuple[int, IntArray]  # a kind of layer and the strings in it
@@ -45,7 +45,7 @@ def trotter_sweep(
     Raises:
         ValueError: names the argument that does not fit.
     """
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+    if not is_whole(steps, 1):
         raise ValueError(f"Argument `steps` must be a whole number from 1 on, but is {steps!r}.")
     if not np.isfinite(total_time):
         raise ValueError(f"Argument `total_time` must be a finite number, but is {total_time!r}.")

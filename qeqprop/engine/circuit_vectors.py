@@ -7,6 +7,9 @@ A *tile* holds four vectors: its qubits are the lanes of a register and two more
 distance: two neighbouring qubits further up.
 """
 
+# numba's and llvmlite's decorators and values carry no types
+# pyright: reportUntypedFunctionDecorator=false, reportUnusedFunction=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -45,11 +48,13 @@ def _pointer(context: Any, builder: Builder, kind: Any, array: Any) -> Any:
     return context.make_array(kind)(context, builder, array).data
 
 
-def _pointers(context: Any, builder: Builder, signature: Any, args: Any, count: int) -> list[Any]:
+def pointers_of(context: Any, builder: Builder, signature: Any, args: Any, count: int) -> list[Any]:
+    """The data pointers of the first ``count`` arguments, arrays."""
     return [_pointer(context, builder, signature.args[k], args[k]) for k in range(count)]
 
 
-def _places(builder: Builder, place: Any, stride: Any, count: int) -> list[Any]:
+def places_of(builder: Builder, place: Any, stride: Any, count: int) -> list[Any]:
+    """``count`` places at a distance."""
     return [builder.add(place, builder.mul(stride, INT64(k))) for k in range(count)]
 
 
@@ -141,8 +146,8 @@ def _quad(letter: str) -> Any:
         """Rotates the qubits of strides ``stride`` and ``2 stride``."""
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-            pointers = _pointers(context, builder, signature, args, 2)
-            places = _places(builder, args[2], args[3], 4)
+            pointers = pointers_of(context, builder, signature, args, 2)
+            places = places_of(builder, args[2], args[3], 4)
             r, i = (_loads(builder, pointer, places) for pointer in pointers)
             for bit in range(2):
                 _turn_pairs(builder, letter, r, i, bit, splat(builder, args[4 + bit]))
@@ -186,8 +191,8 @@ def _quad_back(letter: str) -> Any:
         """Adds the slopes of two qubits to the vectors ``sums[0]`` and ``sums[1]``, then rotates both states."""
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-            *pointers, total = _pointers(context, builder, signature, args, 5)
-            places = _places(builder, args[5], args[6], 4)
+            *pointers, total = pointers_of(context, builder, signature, args, 5)
+            places = places_of(builder, args[5], args[6], 4)
             _back(builder, letter, pointers, places, pointers, places, total, (args[7], args[8]), None)
             return context.get_dummy_value()
 
@@ -212,8 +217,8 @@ def _tile(letter: str) -> Any:
         """Multiplies by the scale and rotates the lowest `TILE_BITS` qubits."""
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-            pointers = _pointers(context, builder, signature, args, 2)
-            places = _places(builder, args[2], INT64(WIDTH), 4)
+            pointers = pointers_of(context, builder, signature, args, 2)
+            places = places_of(builder, args[2], INT64(WIDTH), 4)
             r, i = (_loads(builder, pointer, places) for pointer in pointers)
             scale, *tangents = (splat(builder, value) for value in args[3 : 4 + TILE_BITS])
             _turn_tile(builder, letter, r, i, tangents, scale)
@@ -235,8 +240,8 @@ def _tile_back(letter: str) -> Any:
         """Adds the slopes of the lowest qubits to the vectors ``sums[qubit]``, then turns both states like `tile`."""
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-            *pointers, total = _pointers(context, builder, signature, args, 5)
-            places = _places(builder, args[5], INT64(WIDTH), 4)
+            *pointers, total = pointers_of(context, builder, signature, args, 5)
+            places = places_of(builder, args[5], INT64(WIDTH), 4)
             scale, *tangents = (splat(builder, value) for value in args[6 : 7 + TILE_BITS])
             psi = [_loads(builder, pointer, places) for pointer in pointers[:2]]
             costate = lambda k: (load(builder, pointers[2], places[k]), load(builder, pointers[3], places[k]))  # noqa: E731
@@ -265,7 +270,7 @@ def _quad_move(letter: str) -> Any:
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
             pointers = [_pointer(context, builder, signature.args[k], args[k]) for k in (0, 1, 4, 5)]
-            places, ends = _places(builder, args[2], args[3], 4), _places(builder, args[6], args[7], 4)
+            places, ends = places_of(builder, args[2], args[3], 4), places_of(builder, args[6], args[7], 4)
             scale = splat(builder, args[10])
             r, i = (
                 [multiply(builder, value, scale) for value in _loads(builder, pointer, places)]
@@ -302,7 +307,7 @@ def _quad_move_back(letter: str) -> Any:
                 for array in (context.make_array(signature.args[k])(context, builder, args[k]) for k in (0, 3))
             ]
             total = _pointer(context, builder, signature.args[6], args[6])
-            places, ends = _places(builder, args[1], args[2], 4), _places(builder, args[4], args[5], 4)
+            places, ends = places_of(builder, args[1], args[2], 4), places_of(builder, args[4], args[5], 4)
             _back(builder, letter, rows[0], places, rows[1], ends, total, (args[7], args[8]), splat(builder, args[9]))
             return context.get_dummy_value()
 

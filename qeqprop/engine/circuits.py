@@ -226,10 +226,11 @@ class Circuit:
             raise ValueError(f"Argument `start` must be 'zero' or 'plus', but is {start!r}.")
         flat = [one for layer in layers for one in ([layer] if isinstance(layer, Layer) else layer)]
         x, z = (_joined([getattr(layer, name) for layer in flat], np.int64) for name in ("x", "z"))
-        if np.any((x | z) >> num_qubits):
+        used_bits = np.bitwise_or(x, z, dtype=np.int64)
+        if np.any(used_bits >> num_qubits):
             raise ValueError(
                 f"Argument `layers` must act on qubits below num_qubits = {num_qubits}, "
-                f"but acts on qubit {int(program.top_bit(x | z).max())}."
+                f"but acts on qubit {int(program.top_bit(used_bits).max())}."
             )
         angles = Angles(
             *(
@@ -361,14 +362,20 @@ def sample(amplitudes: ComplexArray, shots: int, random: np.random.Generator) ->
 
     amplitudes = np.ascontiguousarray(amplitudes, dtype=np.complex128)
     check_shape("amplitudes", amplitudes, "(batch, dim)", (None, None))
-    if isinstance(shots, bool) or not isinstance(shots, (int, np.integer)) or shots < 0:
+    if not is_whole(shots, 0):
         raise ValueError(f"Argument `shots` must be a whole number from 0 on, but is {shots!r}.")
     points = random.random((len(amplitudes), shots))
     points.sort(axis=1)
     return random.permuted(draw(amplitudes, points), axis=1)
 
 
+def is_whole(value: object, least: int) -> bool:
+    """Whether a value is a whole number and not below the least."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
+
+
 def real_coefficients(name: str, sums: PauliSums, num_qubits: int) -> FloatArray:
+    """The coefficients (batch, n_strings) of Hermitian operators on so many qubits, or a `ValueError`."""
     if sums.num_sites != num_qubits:
         raise ValueError(f"Argument `{name}` must act on {num_qubits} qubits, but acts on {sums.num_sites}.")
     return finite_array(name, sums.coefficients, "(batch, n_strings)", (None, None))
