@@ -112,6 +112,67 @@ def double_up(typing: Any, er: Any, ei: Any, place: Any, distance: Any, lr: Any,
 
 
 @intrinsic
+def phase_line(
+    typing: Any,
+    re: Any,
+    im: Any,
+    place: Any,
+    er: Any,
+    ei: Any,
+    entry: Any,
+    wr: Any,
+    wi: Any,
+    low: Any,
+    sr: Any,
+    si: Any,
+) -> Any:
+    """Multiplies a vector of the state by ``E[entry] w[low] s``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        state, table, line = _array_pairs(context, builder, signature, args, (0, 3, 6))
+        scale = splat(builder, args[9]), splat(builder, args[10])
+        factor = _product(builder, _load_pair(builder, line, args[8]), scale)
+        factor = _product(builder, _load_pair(builder, table, args[5]), factor)
+        _store_pair(builder, _product(builder, _load_pair(builder, state, args[2]), factor), state, args[2])
+        return context.get_dummy_value()
+
+    return types.void(re, im, _PLACE, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
+
+
+@intrinsic
+def undo_line(
+    typing: Any, pr: Any, pi: Any, lr: Any, li: Any, place: Any, q: Any, er: Any, ei: Any, entry: Any, wr: Any, wi: Any,
+    low: Any, sr: Any, si: Any,
+) -> Any:  # fmt: skip
+    """``q[entry] = Im(conj(lam) psi)``, then multiplies both states by the conjugate of ``E[entry] w[low] s``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        psi, lam, table, line = _array_pairs(context, builder, signature, args, (0, 2, 6, 9))
+        q = context.make_array(signature.args[5])(context, builder, args[5]).data
+        scale = splat(builder, args[12]), splat(builder, args[13])
+        factor = _product(builder, _load_pair(builder, line, args[11]), scale)
+        real, imaginary = _product(builder, _load_pair(builder, table, args[8]), factor)
+        (pr, pi), (lr, li) = _load_pair(builder, psi, args[4]), _load_pair(builder, lam, args[4])
+        store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, args[8])
+        factor = real, builder.fneg(imaginary)
+        _store_pair(builder, _product(builder, (pr, pi), factor), psi, args[4])
+        _store_pair(builder, _product(builder, (lr, li), factor), lam, args[4])
+        return context.get_dummy_value()
+
+    return types.void(
+        pr, pi, lr, li, _PLACE, q, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER
+    ), emit  # fmt: skip
+
+
+def _array_pairs(context: Any, builder: Builder, signature: Any, args: Any, firsts: tuple[int, ...]) -> list[list[Any]]:
+    """The data pointers of neighbouring array arguments, real and imaginary parts."""
+    return [
+        [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (first, first + 1)]
+        for first in firsts
+    ]
+
+
+@intrinsic
 def slopes(typing: Any, q: Any, entry: Any, pr: Any, pi: Any, lr: Any, li: Any, place: Any) -> Any:
     """``q[entry] = Im(conj(lam) psi)`` at ``place``."""
 

@@ -10,7 +10,8 @@ kernel takes the two source arrays in the order that needs one real factor each.
 
 from __future__ import annotations
 
-from qeqprop.engine.circuit_kernels import compiled, drain, hadamard
+from qeqprop.engine.circuit_diagonals import hadamard
+from qeqprop.engine.circuit_kernels import compiled, drain
 from qeqprop.engine.circuit_products import far_add, overlap, sign_of, string_add, string_dot, string_turn, weigh
 from qeqprop.engine.circuit_program import X, Y, Z
 from qeqprop.engine.vectors import WIDTH

@@ -15,6 +15,16 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from qeqprop.engine.circuit_diagonals import (
+    all_slopes,
+    crossing_lines,
+    crossing_table,
+    give_slopes,
+    line_phases,
+    multiply_phases,
+    phase_table,
+    undo_line_phases,
+)
 from qeqprop.engine.circuit_kernels import (
     COLUMN_BITS,
     FOUND,
@@ -23,10 +33,6 @@ from qeqprop.engine.circuit_kernels import (
     back_block,
     back_columns,
     compiled,
-    crossing_table,
-    diagonal_slopes,
-    multiply_phases,
-    phase_table,
     turn_block,
     turn_columns,
 )
@@ -129,21 +135,27 @@ def diagonal_layer(program, buffers, number, block, ready, back):
     first, last = program.layers[number, 1], program.layers[number, 2]
     tables, length = buffers.tables, 1 << program.low
     start = block << program.low
-    if back and program.layers[number, 4]:
-        diagonal_slopes(program, first, last, block, pr, pi, lr, li, start, tables[6], buffers.partial)
-        if number == 0:
-            return  # nothing before it wants a slope
+    halves, small, q = buffers.halves, buffers.small, tables[6]
+    trained = back and program.layers[number, 4]
     if ready != number:
-        phase_table(program, first, last, buffers.halves, buffers.small, tables[0], tables[1], tables[4], tables[5])
-    used = 0
-    if program.low < program.qubits:
-        used = 2
-        crossing_table(
-            program, first, last, buffers.halves, block, buffers.small, tables[0], tables[1], tables[2], tables[3]
-        )
-    multiply_phases(pr, pi, start, length, tables[used], tables[used + 1], -1.0 if back else 1.0)
-    if back:
-        multiply_phases(lr, li, start, length, tables[used], tables[used + 1], -1.0)
+        phase_table(program, first, last, halves, small, tables[0], tables[1], tables[4], tables[5])
+    crosses = program.low < program.qubits
+    if crosses and not crossing_lines(program, first, last, halves, block, small):
+        if back:
+            undo_line_phases(program.low, pr, pi, lr, li, start, small, tables[0], tables[1], q)
+        else:
+            line_phases(program.low, pr, pi, start, small, tables[0], tables[1])
+    else:
+        used = 2 if crosses else 0
+        if crosses:
+            crossing_table(program, first, last, halves, block, small, tables[0], tables[1], tables[2], tables[3])
+        if trained:
+            all_slopes(pr, pi, lr, li, start, program.low, q)
+        multiply_phases(pr, pi, start, length, tables[used], tables[used + 1], -1.0 if back else 1.0)
+        if back:
+            multiply_phases(lr, li, start, length, tables[used], tables[used + 1], -1.0)
+    if trained:
+        give_slopes(program, first, last, block, q, buffers.partial)
 
 
 @compiled
