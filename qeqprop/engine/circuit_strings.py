@@ -17,6 +17,7 @@ from qeqprop.engine.circuit_program import X, Y, Z
 from qeqprop.engine.vectors import WIDTH
 
 LANES = WIDTH - 1
+CHUNK = 512
 
 
 @compiled
@@ -126,25 +127,27 @@ def plain_flips(strings, coefficients, start, length, pr, pi, lr, li):
 
 @compiled
 def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, signs, sums):
-    """``lam = H psi`` over one block; returns its part of ``<psi|H|psi>``."""
-    start, length = block << low, 1 << low
+    """``lam = H psi`` over one block, in chunks that stay close; returns its part of ``<psi|H|psi>``."""
+    start = block << low
+    chunk = min(1 << low, CHUNK)
     diagonal_block(strings, coefficients, low, block, q)
-    for k in range(0, length, WIDTH):
-        weigh(lr, li, pr, pi, start + k, q, k)
-    plain_flips(strings, coefficients, start, length, pr, pi, lr, li)
-    for s in range(len(coefficients)):
-        x, y, coefficient = strings[s, X], strings[s, Y], coefficients[s]
-        if x == 0 or coefficient == 0.0 or (strings[s, Z] == 0 and x & LANES == 0):
-            continue
-        lane_signs(signs, x, strings[s, Z])
-        k = coefficient if y < 2 else -coefficient
-        a, b, kr = (pi, pr, -k) if y & 1 else (pr, pi, k)
-        high, flip, far = x & ~LANES, x & LANES, strings[s, Z] & ~LANES
-        for place in range(start, start + length, WIDTH):
-            sign = sign_of((place ^ high) & far)
-            string_add(lr, li, a, b, signs, place, place ^ high, flip, kr * sign, k * sign)
-    for place in range(start, start + length, WIDTH):
-        overlap(pr, pi, lr, li, place, sums)
+    for first in range(start, start + (1 << low), chunk):
+        for place in range(first, first + chunk, WIDTH):
+            weigh(lr, li, pr, pi, place, q, place - start)
+        plain_flips(strings, coefficients, first, chunk, pr, pi, lr, li)
+        for s in range(len(coefficients)):
+            x, z, y, coefficient = strings[s, X], strings[s, Z], strings[s, Y], coefficients[s]
+            if x == 0 or coefficient == 0.0 or (z == 0 and x & LANES == 0):
+                continue
+            lane_signs(signs, x, z)
+            k = coefficient if y < 2 else -coefficient
+            a, b, kr = (pi, pr, -k) if y & 1 else (pr, pi, k)
+            high, flip, far = x & ~LANES, x & LANES, z & ~LANES
+            for place in range(first, first + chunk, WIDTH):
+                sign = sign_of((place ^ high) & far)
+                string_add(lr, li, a, b, signs, place, place ^ high, flip, kr * sign, k * sign)
+        for place in range(first, first + chunk, WIDTH):
+            overlap(pr, pi, lr, li, place, sums)
     return drain(sums, 0, 1.0)
 
 
