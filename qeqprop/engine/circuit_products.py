@@ -1,9 +1,4 @@
-"""More vector instructions of the circuit engine: phases, Walsh-Hadamard butterflies and single Pauli strings.
-
-A Pauli string ``P = i^n_y X^x Z^z`` has the elements ``<b|P|b xor x> = i^n_y (-1)^popcount((b xor x) & z)``. On vectors
-``b xor x`` is another vector (the *partner*), lanes flipped; the sign is a number for the vector times a fixed pattern
-over the lanes.
-"""
+"""More vector instructions of the circuit engine: phases and Walsh-Hadamard butterflies."""
 
 # numba's and llvmlite's decorators and values carry no types
 # pyright: reportUntypedFunctionDecorator=false, reportUnusedFunction=false
@@ -55,11 +50,13 @@ def _product(builder: Builder, a: Any, b: Any) -> tuple[Any, Any]:
     return real, multiply_add(builder, ar, bi, multiply(builder, ai, br))
 
 
-def _load_pair(builder: Builder, pointers: list[Any], place: Any) -> tuple[Any, Any]:
+def load_pair(builder: Builder, pointers: list[Any], place: Any) -> tuple[Any, Any]:
+    """The vectors at one place of two arrays."""
     return load(builder, pointers[0], place), load(builder, pointers[1], place)
 
 
-def _store_pair(builder: Builder, values: tuple[Any, Any], pointers: list[Any], place: Any) -> None:
+def store_pair(builder: Builder, values: tuple[Any, Any], pointers: list[Any], place: Any) -> None:
+    """Writes two vectors to one place of two arrays."""
     store(builder, values[0], pointers[0], place)
     store(builder, values[1], pointers[1], place)
 
@@ -71,9 +68,9 @@ def phase(typing: Any, re: Any, im: Any, place: Any, tr: Any, ti: Any, entry: An
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         state = pointers_of(context, builder, signature, args, 2)
         table = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (3, 4)]
-        tr, ti = _load_pair(builder, table, args[5])
+        tr, ti = load_pair(builder, table, args[5])
         factor = tr, multiply(builder, splat(builder, args[6]), ti)
-        _store_pair(builder, _product(builder, _load_pair(builder, state, args[2]), factor), state, args[2])
+        store_pair(builder, _product(builder, load_pair(builder, state, args[2]), factor), state, args[2])
         return context.get_dummy_value()
 
     return types.void(re, im, _PLACE, tr, ti, _PLACE, _NUMBER), emit
@@ -87,10 +84,10 @@ def shade(
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         arrays = {k: context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 2, 3, 5, 6)}
-        line = _load_pair(builder, [arrays[5], arrays[6]], args[7])
+        line = load_pair(builder, [arrays[5], arrays[6]], args[7])
         factor = _product(builder, line, (splat(builder, args[8]), splat(builder, args[9])))
-        entries = _load_pair(builder, [arrays[2], arrays[3]], args[4])
-        _store_pair(builder, _product(builder, entries, factor), [arrays[0], arrays[1]], args[4])
+        entries = load_pair(builder, [arrays[2], arrays[3]], args[4])
+        store_pair(builder, _product(builder, entries, factor), [arrays[0], arrays[1]], args[4])
         return context.get_dummy_value()
 
     return types.void(tr, ti, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
@@ -103,9 +100,9 @@ def double_up(typing: Any, er: Any, ei: Any, place: Any, distance: Any, lr: Any,
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         table = pointers_of(context, builder, signature, args, 2)
         line = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (4, 5)]
-        entries, (lr, li) = _load_pair(builder, table, args[2]), _load_pair(builder, line, args[2])
-        _store_pair(builder, _product(builder, entries, (lr, builder.fneg(li))), table, builder.add(args[2], args[3]))
-        _store_pair(builder, _product(builder, entries, (lr, li)), table, args[2])
+        entries, (lr, li) = load_pair(builder, table, args[2]), load_pair(builder, line, args[2])
+        store_pair(builder, _product(builder, entries, (lr, builder.fneg(li))), table, builder.add(args[2], args[3]))
+        store_pair(builder, _product(builder, entries, (lr, li)), table, args[2])
         return context.get_dummy_value()
 
     return types.void(er, ei, _PLACE, _PLACE, lr, li), emit
@@ -131,9 +128,9 @@ def phase_line(
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         state, table, line = _array_pairs(context, builder, signature, args, (0, 3, 6))
         scale = splat(builder, args[9]), splat(builder, args[10])
-        factor = _product(builder, _load_pair(builder, line, args[8]), scale)
-        factor = _product(builder, _load_pair(builder, table, args[5]), factor)
-        _store_pair(builder, _product(builder, _load_pair(builder, state, args[2]), factor), state, args[2])
+        factor = _product(builder, load_pair(builder, line, args[8]), scale)
+        factor = _product(builder, load_pair(builder, table, args[5]), factor)
+        store_pair(builder, _product(builder, load_pair(builder, state, args[2]), factor), state, args[2])
         return context.get_dummy_value()
 
     return types.void(re, im, _PLACE, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
@@ -150,13 +147,13 @@ def undo_line(
         psi, lam, table, line = _array_pairs(context, builder, signature, args, (0, 2, 6, 9))
         q = context.make_array(signature.args[5])(context, builder, args[5]).data
         scale = splat(builder, args[12]), splat(builder, args[13])
-        factor = _product(builder, _load_pair(builder, line, args[11]), scale)
-        real, imaginary = _product(builder, _load_pair(builder, table, args[8]), factor)
-        (pr, pi), (lr, li) = _load_pair(builder, psi, args[4]), _load_pair(builder, lam, args[4])
+        factor = _product(builder, load_pair(builder, line, args[11]), scale)
+        real, imaginary = _product(builder, load_pair(builder, table, args[8]), factor)
+        (pr, pi), (lr, li) = load_pair(builder, psi, args[4]), load_pair(builder, lam, args[4])
         store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, args[8])
         factor = real, builder.fneg(imaginary)
-        _store_pair(builder, _product(builder, (pr, pi), factor), psi, args[4])
-        _store_pair(builder, _product(builder, (lr, li), factor), lam, args[4])
+        store_pair(builder, _product(builder, (pr, pi), factor), psi, args[4])
+        store_pair(builder, _product(builder, (lr, li), factor), lam, args[4])
         return context.get_dummy_value()
 
     return types.void(
@@ -180,7 +177,7 @@ def slopes(typing: Any, q: Any, entry: Any, pr: Any, pi: Any, lr: Any, li: Any, 
         q, _, pr, pi, lr, li = (
             None if k == 1 else context.make_array(signature.args[k])(context, builder, args[k]).data for k in range(6)
         )
-        (pr, pi), (lr, li) = _load_pair(builder, [pr, pi], args[6]), _load_pair(builder, [lr, li], args[6])
+        (pr, pi), (lr, li) = load_pair(builder, [pr, pi], args[6]), load_pair(builder, [lr, li], args[6])
         store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, args[1])
         return context.get_dummy_value()
 
@@ -235,151 +232,16 @@ def _lane_signs(bit: int) -> Any:
     return ir.Constant(VECTOR, [-1.0 if lane >> bit & 1 else 1.0 for lane in range(WIDTH)])
 
 
-def _flip_by(builder: Builder, vector: Any, mask: Any) -> Any:
-    """Like `flip_lanes` for a mask that is known at run time only."""
-    for bit in range(LANE_BITS):
-        chosen = builder.trunc(builder.lshr(mask, INT64(bit)), _BIT)
-        vector = builder.select(chosen, flip_lanes(builder, vector, 1 << bit), vector)
-    return vector
-
-
-def _partners(context: Any, builder: Builder, signature: Any, args: Any, place: Any, flip: Any) -> tuple[Any, Any]:
-    """The vectors of the source arrays (arguments 2 and 3) at ``place``, lanes flipped and signed by argument 4."""
-    a, b, signs = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (2, 3, 4))
-    pattern = load(builder, signs, INT64(0))
-    return (
-        multiply(builder, pattern, _flip_by(builder, load(builder, a, place), flip)),
-        multiply(builder, pattern, _flip_by(builder, load(builder, b, place), flip)),
-    )
-
-
-@intrinsic
-def string_turn(
-    typing: Any, re: Any, im: Any, a: Any, b: Any, signs: Any, place: Any, partner: Any, flip: Any,
-    c: Any, here_r: Any, here_i: Any, there_r: Any, there_i: Any,
-) -> Any:  # fmt: skip
-    """``re = c re + here_r A, im = c im + here_i B`` with A, B from the partner, and the partner likewise."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
-        place, partner, flip = args[5:8]
-        c, here_r, here_i, there_r, there_i = (splat(builder, value) for value in args[8:13])
-        here, there = _load_pair(builder, state, place), _load_pair(builder, state, partner)
-        from_there = _partners(context, builder, signature, args, partner, flip)
-        from_here = _partners(context, builder, signature, args, place, flip)
-        for where, old, source, factors in (
-            (place, here, from_there, (here_r, here_i)),
-            (partner, there, from_here, (there_r, there_i)),
-        ):
-            new = [
-                multiply_add(builder, factor, new, multiply(builder, c, kept))
-                for factor, new, kept in zip(factors, source, old, strict=True)
-            ]
-            _store_pair(builder, (new[0], new[1]), state, where)
-        return context.get_dummy_value()
-
-    return types.void(re, im, a, b, signs, _PLACE, _PLACE, types.int64, *[_NUMBER] * 5), emit
-
-
-@intrinsic
-def string_add(
-    typing: Any, re: Any, im: Any, a: Any, b: Any, signs: Any, place: Any, partner: Any, flip: Any, kr: Any, ki: Any
-) -> Any:
-    """``re += kr A, im += ki B`` with A, B from the partner."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
-        place, partner, flip = args[5:8]
-        source = _partners(context, builder, signature, args, partner, flip)
-        re, im = _load_pair(builder, state, place)
-        re = multiply_add(builder, splat(builder, args[8]), source[0], re)
-        _store_pair(builder, (re, multiply_add(builder, splat(builder, args[9]), source[1], im)), state, place)
-        return context.get_dummy_value()
-
-    return types.void(re, im, a, b, signs, _PLACE, _PLACE, types.int64, _NUMBER, _NUMBER), emit
-
-
-@intrinsic
-def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, entry: Any) -> Any:
-    """``re = q a, im = q b`` for a vector of real numbers ``q[entry]``."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        weights = load(builder, context.make_array(signature.args[5])(context, builder, args[5]).data, args[6])
-        a, b = _load_pair(builder, pointers[2:], args[4])
-        _store_pair(builder, (multiply(builder, weights, a), multiply(builder, weights, b)), pointers, args[4])
-        return context.get_dummy_value()
-
-    return types.void(re, im, a, b, _PLACE, q, _PLACE), emit
-
-
-@intrinsic
-def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any) -> Any:
-    """Adds ``re a + im b`` to the vector ``sums[0]``."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
-        (re, im), (a, b) = _load_pair(builder, pointers, args[4]), _load_pair(builder, pointers[2:], args[4])
-        total = multiply_add(builder, re, a, load(builder, sums, INT64(0)))
-        store(builder, multiply_add(builder, im, b, total), sums, INT64(0))
-        return context.get_dummy_value()
-
-    return types.void(re, im, a, b, _PLACE, sums), emit
-
-
-@intrinsic
-def far_add(
-    typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, p0: Any, p1: Any, p2: Any, p3: Any,
-    c0: Any, c1: Any, c2: Any, c3: Any,
-) -> Any:  # fmt: skip
-    """``re += sum c_k a[p_k], im += sum c_k b[p_k]`` over four partners whose lanes keep their order."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        totals = list(_load_pair(builder, pointers, args[4]))
-        for partner, factor in zip(args[5:9], args[9:13], strict=True):
-            scale = splat(builder, factor)
-            for part in range(2):
-                totals[part] = multiply_add(builder, scale, load(builder, pointers[2 + part], partner), totals[part])
-        _store_pair(builder, (totals[0], totals[1]), pointers, args[4])
-        return context.get_dummy_value()
-
-    return types.void(re, im, a, b, *[_PLACE] * 5, *[_NUMBER] * 4), emit
-
-
-@intrinsic
-def string_dot(
-    typing: Any, re: Any, im: Any, a: Any, b: Any, signs: Any, sums: Any, place: Any, partner: Any, flip: Any,
-    kr: Any, ki: Any,
-) -> Any:  # fmt: skip
-    """Adds ``kr re A + ki im B``, with A, B from the partner, to the vector ``sums[0]``."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
-        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
-        place, partner, flip = args[6:9]
-        source = _partners(context, builder, signature, args, partner, flip)
-        re, im = _load_pair(builder, state, place)
-        total = load(builder, sums, INT64(0))
-        total = multiply_add(builder, splat(builder, args[9]), multiply(builder, re, source[0]), total)
-        total = multiply_add(builder, splat(builder, args[10]), multiply(builder, im, source[1]), total)
-        store(builder, total, sums, INT64(0))
-        return context.get_dummy_value()
-
-    return types.void(re, im, a, b, signs, sums, _PLACE, _PLACE, types.int64, _NUMBER, _NUMBER), emit
-
-
 @intrinsic
 def widen(typing: Any, er: Any, ei: Any, place: Any, distance: Any, wr: Any, wi: Any) -> Any:
     """``E[place + distance] = E[place] conj(w)``, then ``E[place] *= w``, for a number w."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         table = pointers_of(context, builder, signature, args, 2)
-        entries = _load_pair(builder, table, args[2])
+        entries = load_pair(builder, table, args[2])
         wr, wi = splat(builder, args[4]), splat(builder, args[5])
-        _store_pair(builder, _product(builder, entries, (wr, builder.fneg(wi))), table, builder.add(args[2], args[3]))
-        _store_pair(builder, _product(builder, entries, (wr, wi)), table, args[2])
+        store_pair(builder, _product(builder, entries, (wr, builder.fneg(wi))), table, builder.add(args[2], args[3]))
+        store_pair(builder, _product(builder, entries, (wr, wi)), table, args[2])
         return context.get_dummy_value()
 
     return types.void(er, ei, _PLACE, _PLACE, _NUMBER, _NUMBER), emit

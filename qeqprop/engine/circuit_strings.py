@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from qeqprop.engine.circuit_diagonals import hadamard
 from qeqprop.engine.circuit_kernels import compiled, drain
-from qeqprop.engine.circuit_products import far_add, overlap, sign_of, string_add, string_dot, string_turn, weigh
+from qeqprop.engine.circuit_products import sign_of
 from qeqprop.engine.circuit_program import X, Y, Z
+from qeqprop.engine.circuit_string_vectors import far_add, overlap, string_add, string_dot, string_turn, weigh
 from qeqprop.engine.vectors import WIDTH
 
 LANES = WIDTH - 1

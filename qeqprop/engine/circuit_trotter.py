@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 from qiskit.quantum_info import PauliList
 
+from qeqprop.engine.circuit_layers import Angles, masks_of
 from qeqprop.engine.circuit_program import DIAGONAL, STRINGS, TURN_X, TURN_Y
-from qeqprop.engine.circuits import Angles, Circuit, is_whole, masks_of, real_coefficients
+from qeqprop.engine.circuits import Circuit, is_whole, real_coefficients
 from qeqprop.interfaces import FloatArray, IntArray, PauliSums
 
 Piece = tuple[int, IntArray]  # a kind of layer and the strings in it
