@@ -1,0 +1,149 @@
+"""Runs of a circuit: the list of tasks, the buffers, and who does what.
+
+Threads are plain threads, since the kernels release the interpreter: `numba.set_num_threads` says how many. Samples are
+shared among them; where there are fewer samples than threads and the state is large, the threads share each state.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qeqprop.checks import check_shape
+from qeqprop.engine.circuit_program import COLLECT, EXPECT, PREPARE, REPORT, STORE
+from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from qeqprop.engine.circuit_sweep import Buffers
+    from qeqprop.engine.circuits import Circuit
+
+SHARED_QUBITS = 15
+"""From here on threads may share one state; below, waking them costs more than it saves."""
+
+WORTH_THREADS = 1 << 19
+"""Amplitudes times rotations that are worth waking a second thread."""
+
+_KEPT_AMPLITUDES = 1 << 22
+"""Amplitudes in the largest buffers that are kept for the next call (128 MiB)."""
+
+_EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
+
+_SKEW = 8 * 17  # an odd number of cache lines keeps neighbouring rows out of the same cache sets
+
+
+def run_circuit(
+    want: Literal["states", "gradients", "expectations"],
+    circuit: Circuit,
+    parameters: FloatArray,
+    start: ArrayLike | None,
+    numbers: FloatArray | None = None,
+    amplitudes: ComplexArray | None = None,
+    *,
+    strings: IntArray | None = None,
+    coefficients: FloatArray | None = None,
+) -> None:
+    """Fills ``numbers`` or ``amplitudes``; see `circuit_sweep.run`."""
+    from numba import get_num_threads
+
+    from qeqprop.engine import circuit_sweep as sweep
+
+    answers = amplitudes if numbers is None else numbers
+    batch = 0 if answers is None else len(answers)
+    kind, given = sweep.PLUS if circuit.start == "plus" else sweep.ZERO, np.zeros((1, 0), dtype=np.complex128)
+    if start is not None:
+        given = np.atleast_2d(np.ascontiguousarray(start, dtype=np.complex128))
+        check_shape("start", given, "(batch, dim)", (None, circuit.dim))
+        if len(given) not in (1, batch):
+            raise ValueError(f"Argument `start` must hold one state or {batch}, but holds {len(given)}.")
+        kind = sweep.GIVEN
+    if batch == 0:
+        return
+    tasks = _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"]
+    arguments = (
+        circuit.compiled,
+        parameters,
+        np.zeros((0, 3), dtype=np.int64) if strings is None else strings,
+        np.zeros((1, 0)) if coefficients is None else coefficients,
+        circuit.num_qubits,
+        kind,
+        given,
+        np.zeros((batch, 0)) if numbers is None else numbers,
+        np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
+    )
+    size = max(len(circuit.x), 0 if strings is None else len(strings)) + 1
+    threads = int(get_num_threads())
+    if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
+        threads = 1
+    if threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads:
+        _share_states(sweep.run, tasks, arguments, batch, _buffers(circuit, size, threads, shared=True))
+        return
+    threads = min(threads, batch)
+    buffers = _buffers(circuit, size, threads, shared=False)
+    if threads == 1:
+        sweep.run(tasks, *arguments, buffers[0], 0, 1, 0, 1)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(sweep.run, tasks, *arguments, buffers[k], k, threads, 0, 1) for k in range(threads)]
+        for job in jobs:
+            job.result()
+
+
+def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: int, buffers: list[Buffers]) -> None:
+    """One sample after the other, all threads on each task."""
+    threads = len(buffers)
+    with ThreadPoolExecutor(threads) as pool:
+        for sample in range(batch):
+            for task in tasks:
+                one = task[None]
+                if task[0] in (PREPARE, COLLECT, REPORT):
+                    for own in buffers:
+                        run(one, *arguments, own, sample, batch, 0, 1)
+                elif task[0] == STORE:
+                    run(one, *arguments, buffers[0], sample, batch, 0, 1)
+                else:
+                    jobs = [
+                        pool.submit(run, one, *arguments, own, sample, batch, thread, threads)
+                        for thread, own in enumerate(buffers)
+                    ]
+                    for job in jobs:
+                        job.result()
+
+
+_kept = local()
+
+
+def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list[Buffers]:
+    """Buffers for each thread; with ``shared`` all work on one state.
+
+    The calling thread keeps the last buffers, unless they are large: fresh pages cost more than a pass.
+    """
+    from qeqprop.engine.circuit_kernels import COLUMN_BITS
+    from qeqprop.engine.circuit_sweep import Buffers
+
+    program = circuit.compiled
+    high = program.qubits - program.low
+    key = (program.qubits, program.low, len(program.items), len(program.layers), size, threads, shared)
+    if getattr(_kept, "key", None) == key:
+        return _kept.buffers
+    common = (
+        np.empty((4, (1 << program.qubits) + _SKEW)),
+        np.empty((len(program.items), 2)),
+        np.empty((len(program.layers), 2, program.qubits)),
+    )
+    buffers = [
+        Buffers(
+            *(common if shared else (np.empty_like(array) for array in common)),
+            tables=np.empty((7, (1 << program.low) + _SKEW)),
+            columns=np.empty((4, (1 << high + COLUMN_BITS if high else 0) + _SKEW)),
+            small=np.empty((11, 256)),
+            partial=np.empty(size),
+        )
+        for _ in range(threads)
+    ]
+    if threads << program.qubits <= _KEPT_AMPLITUDES:
+        _kept.key, _kept.buffers = key, buffers
+    return buffers

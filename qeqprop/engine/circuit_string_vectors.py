@@ -1,0 +1,168 @@
+"""Vector instructions for Pauli strings: one string on a vector and its partner, and sums of strings.
+
+A Pauli string ``P = i^n_y X^x Z^z`` has the elements ``<b|P|b xor x> = i^n_y (-1)^popcount((b xor x) & z)``. On vectors
+``b xor x`` is another vector (the *partner*), lanes flipped; the sign is a number for the vector times a fixed pattern
+over the lanes.
+"""
+
+# numba's and llvmlite's decorators and values carry no types
+# pyright: reportUntypedFunctionDecorator=false, reportUnusedFunction=false
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from qeqprop.engine.circuit_products import load_pair, store_pair
+from qeqprop.engine.circuit_vectors import LANE_BITS, pointers_of
+from qeqprop.engine.vectors import (
+    INT64,
+    flip_lanes,
+    load,
+    multiply,
+    multiply_add,
+    splat,
+    store,
+)
+
+_PLACE, _NUMBER = types.intp, types.float64
+_BIT = ir.IntType(1)
+Builder = Any  # llvmlite's types are opaque
+
+
+def _flip_by(builder: Builder, vector: Any, mask: Any) -> Any:
+    """Like `flip_lanes` for a mask that is known at run time only."""
+    for bit in range(LANE_BITS):
+        chosen = builder.trunc(builder.lshr(mask, INT64(bit)), _BIT)
+        vector = builder.select(chosen, flip_lanes(builder, vector, 1 << bit), vector)
+    return vector
+
+
+def _partners(context: Any, builder: Builder, signature: Any, args: Any, place: Any, flip: Any) -> tuple[Any, Any]:
+    """The vectors of the source arrays (arguments 2 and 3) at ``place``, lanes flipped and signed by argument 4."""
+    a, b, signs = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (2, 3, 4))
+    pattern = load(builder, signs, INT64(0))
+    return (
+        multiply(builder, pattern, _flip_by(builder, load(builder, a, place), flip)),
+        multiply(builder, pattern, _flip_by(builder, load(builder, b, place), flip)),
+    )
+
+
+@intrinsic
+def string_turn(
+    typing: Any, re: Any, im: Any, a: Any, b: Any, signs: Any, place: Any, partner: Any, flip: Any,
+    c: Any, here_r: Any, here_i: Any, there_r: Any, there_i: Any,
+) -> Any:  # fmt: skip
+    """``re = c re + here_r A, im = c im + here_i B`` with A, B from the partner, and the partner likewise."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        state = pointers_of(context, builder, signature, args, 2)
+        place, partner, flip = args[5:8]
+        c, here_r, here_i, there_r, there_i = (splat(builder, value) for value in args[8:13])
+        here, there = load_pair(builder, state, place), load_pair(builder, state, partner)
+        from_there = _partners(context, builder, signature, args, partner, flip)
+        from_here = _partners(context, builder, signature, args, place, flip)
+        for where, old, source, factors in (
+            (place, here, from_there, (here_r, here_i)),
+            (partner, there, from_here, (there_r, there_i)),
+        ):
+            new = [
+                multiply_add(builder, factor, new, multiply(builder, c, kept))
+                for factor, new, kept in zip(factors, source, old, strict=True)
+            ]
+            store_pair(builder, (new[0], new[1]), state, where)
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, signs, _PLACE, _PLACE, types.int64, *[_NUMBER] * 5), emit
+
+
+@intrinsic
+def string_add(
+    typing: Any, re: Any, im: Any, a: Any, b: Any, signs: Any, place: Any, partner: Any, flip: Any, kr: Any, ki: Any
+) -> Any:
+    """``re += kr A, im += ki B`` with A, B from the partner."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        state = pointers_of(context, builder, signature, args, 2)
+        place, partner, flip = args[5:8]
+        source = _partners(context, builder, signature, args, partner, flip)
+        re, im = load_pair(builder, state, place)
+        re = multiply_add(builder, splat(builder, args[8]), source[0], re)
+        store_pair(builder, (re, multiply_add(builder, splat(builder, args[9]), source[1], im)), state, place)
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, signs, _PLACE, _PLACE, types.int64, _NUMBER, _NUMBER), emit
+
+
+@intrinsic
+def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, entry: Any) -> Any:
+    """``re = q a, im = q b`` for a vector of real numbers ``q[entry]``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = pointers_of(context, builder, signature, args, 4)
+        weights = load(builder, context.make_array(signature.args[5])(context, builder, args[5]).data, args[6])
+        a, b = load_pair(builder, pointers[2:], args[4])
+        store_pair(builder, (multiply(builder, weights, a), multiply(builder, weights, b)), pointers, args[4])
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, _PLACE, q, _PLACE), emit
+
+
+@intrinsic
+def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any) -> Any:
+    """Adds ``re a + im b`` to the vector ``sums[0]``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = pointers_of(context, builder, signature, args, 4)
+        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
+        (re, im), (a, b) = load_pair(builder, pointers, args[4]), load_pair(builder, pointers[2:], args[4])
+        total = multiply_add(builder, re, a, load(builder, sums, INT64(0)))
+        store(builder, multiply_add(builder, im, b, total), sums, INT64(0))
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, _PLACE, sums), emit
+
+
+@intrinsic
+def far_add(
+    typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, p0: Any, p1: Any, p2: Any, p3: Any,
+    c0: Any, c1: Any, c2: Any, c3: Any,
+) -> Any:  # fmt: skip
+    """``re += sum c_k a[p_k], im += sum c_k b[p_k]`` over four partners whose lanes keep their order."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = pointers_of(context, builder, signature, args, 4)
+        totals = list(load_pair(builder, pointers, args[4]))
+        for partner, factor in zip(args[5:9], args[9:13], strict=True):
+            scale = splat(builder, factor)
+            for part in range(2):
+                totals[part] = multiply_add(builder, scale, load(builder, pointers[2 + part], partner), totals[part])
+        store_pair(builder, (totals[0], totals[1]), pointers, args[4])
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, *[_PLACE] * 5, *[_NUMBER] * 4), emit
+
+
+@intrinsic
+def string_dot(
+    typing: Any, re: Any, im: Any, a: Any, b: Any, signs: Any, sums: Any, place: Any, partner: Any, flip: Any,
+    kr: Any, ki: Any,
+) -> Any:  # fmt: skip
+    """Adds ``kr re A + ki im B``, with A, B from the partner, to the vector ``sums[0]``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        state = pointers_of(context, builder, signature, args, 2)
+        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
+        place, partner, flip = args[6:9]
+        source = _partners(context, builder, signature, args, partner, flip)
+        re, im = load_pair(builder, state, place)
+        total = load(builder, sums, INT64(0))
+        total = multiply_add(builder, splat(builder, args[9]), multiply(builder, re, source[0]), total)
+        total = multiply_add(builder, splat(builder, args[10]), multiply(builder, im, source[1]), total)
+        store(builder, total, sums, INT64(0))
+        return context.get_dummy_value()
+
+    return types.void(re, im, a, b, signs, sums, _PLACE, _PLACE, types.int64, _NUMBER, _NUMBER), emit
