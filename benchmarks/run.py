@@ -1,0 +1,129 @@
+"""Runs all benchmarks, or the named ones, and writes a table, the numbers and a picture to `results/`.
+
+python benchmarks/run.py                     everything, what `make bench` does
+python benchmarks/run.py gradients --quick   one part, small networks only, into `results/quick/`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from measure import HERE, Row, in_child, reached, show, table
+
+PARTS: dict[str, tuple[int, ...]] = {
+    "gradients": (1, 2),
+    "apply": (1, 2),
+    "scaling": (1, 2),
+    "circuits": (1, 2),
+    "dmrg": (1,),
+}
+"""The parts and the numbers of threads each is measured with."""
+
+TITLES = {
+    "gradients": "One gradient",
+    "apply": "One apply against the memory bandwidth",
+    "scaling": "Cost as the work grows",
+    "circuits": "Circuits",
+    "dmrg": "Long chains: DMRG",
+}
+
+
+def main() -> int:
+    arguments = _arguments()
+    folder = HERE / "results" / "quick" if arguments.quick else HERE / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = in_child("machine", threads=1)[0][0]
+    print("\n".join(_description(machine)), flush=True)
+    found, failed, begin = _kept(folder, machine, arguments.parts), [], time.perf_counter()
+    for part in arguments.parts:
+        if not (HERE / f"{part}.py").exists():
+            print(f"skipped: {part}, whose file is not here")
+            continue
+        for threads in PARTS[part]:
+            print(f"\n{TITLES[part]}, {threads} thread{'s' * (threads > 1)}", flush=True)
+            lines, status = in_child(part, threads=threads, quick=arguments.quick)
+            found += lines
+            if status:
+                failed.append(
+                    f"stopped: {TITLES[part]}, {threads} threads, exit status {status}; what came before counts"
+                )
+                print(failed[-1])
+        found = best_setting(found)
+        show([line for line in found if line["part"] == part])
+        print(f"{time.perf_counter() - begin:.0f} s so far", flush=True)
+        _write(folder, machine, found, failed)
+    _draw(folder)
+    missed = [line for line in found if reached(line) == "missed"]
+    print(f"\n{sum(reached(line) == 'reached' for line in found)} required ratios reached, {len(missed)} missed")
+    print("\n".join(failed))
+    return 1 if failed else 0
+
+
+def best_setting(rows: list[Row]) -> list[Row]:
+    """The rows with two threads against the faster of the peer's two settings: threads slow some peers down."""
+    alone = {
+        (line["case"], line["peer"]): line["peer_value"]
+        for line in rows
+        if line["part"] == "gradients" and line["threads"] == 1
+    }
+    best: list[Row] = []
+    for line in rows:
+        single = alone.get((line.get("case"), line.get("peer")))
+        faster = line["part"] == "gradients" and line["threads"] > 1 and single and single < line["peer_value"]
+        best.append(
+            {**line, "peer_value": single, "ratio": single / line["value"], "note": "peer with its one thread, faster"}
+            if faster
+            else line
+        )
+    return best
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=[], help=f"some of: {', '.join(PARTS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="small networks only, a few minutes")
+    arguments = parser.parse_args()
+    strangers = [part for part in arguments.parts if part not in PARTS]
+    if strangers:
+        parser.error(f"unknown part {', '.join(strangers)}; there are {', '.join(PARTS)}")
+    arguments.parts = arguments.parts or list(PARTS)
+    return arguments
+
+
+def _kept(folder: Path, machine: Row, parts: list[str]) -> list[Row]:
+    """Rows of earlier runs on the same machine, of the parts that are not measured now."""
+    file = folder / "results.json"
+    if not file.exists():
+        return []
+    before = json.loads(file.read_text())
+    return [line for line in before["rows"] if line["part"] not in parts] if before["machine"] == machine else []
+
+
+def _description(machine: Row) -> list[str]:
+    return [f"- {name}: {value}" for name, value in machine.items() if name not in ("part", "threads")]
+
+
+def _write(folder: Path, machine: Row, rows: list[Row], failed: list[str]) -> None:
+    (folder / "results.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    text = ["# Benchmarks", "", "How to read this: [README](../README.md).", "", *_description(machine), ""]
+    text += [f"**{line}**\n" for line in failed]
+    for part, title in TITLES.items():
+        lines = [line for line in rows if line["part"] == part]
+        if lines:
+            text += [f"## {title}", "", *table(lines), ""]
+    text += ["![the ratios, times and the apply against the number of sites](results.png)", ""]
+    (folder / "results.md").write_text("\n".join(text))
+
+
+def _draw(folder: Path) -> None:
+    from picture import draw
+
+    draw(json.loads((folder / "results.json").read_text())["rows"], folder / "results.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
