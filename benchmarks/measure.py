@@ -1,14 +1,12 @@
 """How things are measured: interleaved medians, a child process for each number of threads, and the machine.
 
-A part of the benchmarks is a module with a function ``rows()`` that returns or yields dictionaries, see `row`. It may
-take ``threads`` and ``quick``.
+A part of the benchmarks is a module with a function ``rows()`` that returns or yields dictionaries, see `row`.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
 import json
 import math
 import os
@@ -36,57 +34,67 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Timing:
-    """The median of some repeats, in seconds.
+    """What timing a function gave.
 
     Attributes:
-        median: of the repeats.
-        low, high: the fastest and the slowest.
+        median, low, high: of the repeats, in seconds.
         repeats: how many.
+        answer: what the function returned at last.
     """
 
     median: float
     low: float
     high: float
     repeats: int
+    answer: Any
 
 
 def interleaved(
-    functions: Mapping[str, Callable[[], object]], *, repeats: int = 5, budget: float = 3.0, warm: bool = True
+    functions: Mapping[str, Callable[[], Any]], *, repeats: int = 5, budget: float = 3.0
 ) -> dict[str, Timing]:
     """Times the functions in turn, so that drift of the machine hits all alike.
 
-    Each repeat of a function that is shorter than 10 ms calls it several times and divides. There are more repeats than
-    asked for, up to 25, where they fit into the budget in seconds.
+    Each is called once before, which is not counted. A repeat of a function that is shorter than 10 ms calls it several
+    times and divides. There are more repeats than asked for, up to 25, where they fit into the budget.
 
     Args:
         functions: what to time, by name.
-        repeats: at least so many, after one call that is not counted.
-        budget: seconds that may be spent on repeats beyond those.
-        warm: False leaves out the uncounted call, for functions that take minutes.
+        repeats: at least so many.
+        budget: seconds that all repeats together may take before there are no more than those.
     """
     calls = dict.fromkeys(functions, 1)
-    if warm:
-        for name, function in functions.items():
-            function()
-            calls[name] = max(1, math.ceil(0.01 / _seconds(function, 1)))
+    for function in functions.values():
+        function()
     found: dict[str, list[float]] = {name: [] for name in functions}
+    answers: dict[str, Any] = {}
     begin = time.perf_counter()
     for index in range(max(repeats, 25)):
         if index >= repeats and (index + 1) / index * (time.perf_counter() - begin) > budget:
             break
         for name, function in functions.items():
-            found[name].append(_seconds(function, calls[name]))
+            seconds, answers[name] = _timed(function, calls[name])
+            if index == 0 and seconds < 0.01:
+                calls[name] = math.ceil(0.01 / seconds)
+                seconds, answers[name] = _timed(function, calls[name])
+            found[name].append(seconds)
     return {
-        name: Timing(sorted(values)[len(values) // 2], min(values), max(values), len(values))
+        name: Timing(sorted(values)[len(values) // 2], min(values), max(values), len(values), answers[name])
         for name, values in found.items()
     }
 
 
-def _seconds(function: Callable[[], object], calls: int) -> float:
+def once(function: Callable[[], Any]) -> Timing:
+    """A single call, for what takes minutes."""
+    seconds, answer = _timed(function, 1)
+    return Timing(seconds, seconds, seconds, 1, answer)
+
+
+def _timed(function: Callable[[], Any], calls: int) -> tuple[float, Any]:
+    answer = None
     begin = time.perf_counter()
     for _ in range(calls):
-        function()
-    return (time.perf_counter() - begin) / calls
+        answer = function()
+    return (time.perf_counter() - begin) / calls, answer
 
 
 def row(
@@ -193,8 +201,8 @@ def _columns(names: list[str], cells: list[list[str]]) -> list[str]:
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
-def in_child(part: str, *, threads: int, quick: bool = False, **arguments: Any) -> tuple[list[Row], int]:
-    """Measures a part in a process of its own in which every library has so many threads.
+def in_child(part: str, *, threads: int, arguments: Row | None = None) -> tuple[list[Row], int]:
+    """Measures ``rows(**arguments)`` of a part in a process of its own in which every library has so many threads.
 
     Returns:
         The rows, all that came before a failure, and the exit status.
@@ -208,14 +216,13 @@ def in_child(part: str, *, threads: int, quick: bool = False, **arguments: Any) 
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "rows.jsonl"
         answer.touch()
-        asked = json.dumps({"threads": threads, "quick": quick, **arguments})
-        command = [sys.executable, str(HERE / "measure.py"), part, asked, str(answer)]
+        command = [sys.executable, str(HERE / "measure.py"), part, json.dumps(arguments or {}), str(answer)]
         status = subprocess.run(command, env=environment, check=False).returncode
         lines = [json.loads(line) for line in answer.read_text().splitlines()]
     return [{"part": part, "threads": threads, **line} for line in lines], status
 
 
-def machine(**_: Any) -> list[Row]:
+def machine() -> list[Row]:
     """What the numbers were measured on: processor, caches, memory, versions, and the BLAS kernel that runs."""
     import numpy as np
     from scipy import linalg
@@ -271,13 +278,10 @@ def _text(path: Path) -> str:
 
 
 def _main() -> None:
-    part, asked, answer = sys.argv[1:]
+    part, arguments, answer = sys.argv[1:]
     function = machine if part == "machine" else importlib.import_module(part).rows
-    arguments = json.loads(asked)
-    known = inspect.signature(function).parameters
-    takes_all = any(one.kind is one.VAR_KEYWORD for one in known.values())
     with Path(answer).open("a", encoding="utf-8") as file:
-        for line in function(**{name: value for name, value in arguments.items() if takes_all or name in known}):
+        for line in function(**json.loads(arguments)):
             file.write(json.dumps(line, default=float) + "\n")
             file.flush()
 

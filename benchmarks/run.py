@@ -18,10 +18,10 @@ PARTS: dict[str, tuple[int, ...]] = {
     "gradients": (1, 2),
     "apply": (1, 2),
     "scaling": (1, 2),
-    "circuits": (1, 2),
-    "dmrg": (1,),
+    "circuits": (),
+    "dmrg": (),
 }
-"""The parts and the numbers of threads each is measured with."""
+"""The parts and the numbers of threads each is measured with; none where the part sees to it by itself."""
 
 TITLES = {
     "gradients": "One gradient",
@@ -43,9 +43,10 @@ def main() -> int:
         if not (HERE / f"{part}.py").exists():
             print(f"skipped: {part}, whose file is not here")
             continue
-        for threads in PARTS[part]:
+        for threads in PARTS[part] or (2,):
             print(f"\n{TITLES[part]}, {threads} thread{'s' * (threads > 1)}", flush=True)
-            lines, status = in_child(part, threads=threads, quick=arguments.quick)
+            choices = {"threads": threads, "quick": arguments.quick} if PARTS[part] else {}
+            lines, status = in_child(part, threads=threads, arguments=choices)
             found += lines
             if status:
                 failed.append(
@@ -64,22 +65,32 @@ def main() -> int:
 
 
 def best_setting(rows: list[Row]) -> list[Row]:
-    """The rows with two threads against the faster of the peer's two settings: threads slow some peers down."""
-    alone = {
-        (line["case"], line["peer"]): line["peer_value"]
-        for line in rows
-        if line["part"] == "gradients" and line["threads"] == 1
-    }
-    best: list[Row] = []
-    for line in rows:
-        single = alone.get((line.get("case"), line.get("peer")))
-        faster = line["part"] == "gradients" and line["threads"] > 1 and single and single < line["peer_value"]
-        best.append(
-            {**line, "peer_value": single, "ratio": single / line["value"], "note": "peer with its one thread, faster"}
-            if faster
-            else line
-        )
-    return best
+    """The rows with two threads against the faster of the peer's two settings: threads do not help all peers."""
+    gradients = [line for line in rows if line["part"] == "gradients"]
+    alone = [line for line in gradients if line["threads"] == 1 and line["peer"]]
+    found = [line for line in rows if line not in gradients] + alone
+    for threads in sorted({line["threads"] for line in gradients} - {1}):
+        lines = {_key(line): line for line in gradients if line["threads"] == threads}
+        mine = {(line["case"], line["ours"]): line["value"] for line in lines.values()}
+        for single in alone:
+            line = lines.pop(_key(single), None)
+            value = mine.get((single["case"], single["ours"]))
+            if value is not None and (line is None or single["peer_value"] < line["peer_value"]):
+                note = f"peer with one thread{'; ' if single['note'] else ''}{single['note']}"
+                line = {
+                    **single,
+                    "threads": threads,
+                    "value": value,
+                    "ratio": single["peer_value"] / value,
+                    "note": note,
+                }
+            found += [line] if line is not None else []
+        found += [line for line in lines.values() if line["peer"]]
+    return found
+
+
+def _key(line: Row) -> tuple[str, str, str]:
+    return line["case"], line["ours"], line["peer"]
 
 
 def _arguments() -> argparse.Namespace:

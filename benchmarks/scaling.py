@@ -16,22 +16,22 @@ LIMIT = 3.0
 
 
 def rows(*, threads: int = 1, quick: bool = False, memory_of: int | None = None) -> Iterator[Row]:
-    """Everything, ``quick`` stops at 12 sites; `memory_of` is what a child process is asked: one gradient, its peak."""
+    """With one thread the times and the memory, with more the gain; ``quick`` stops at 12 sites.
+
+    `memory_of` is what a process of its own is asked: one gradient of so many sites, and the peak of its memory.
+    """
     if memory_of is not None:
         yield _memory_of_this_process(memory_of)
-        return
-    sizes = range(2, 13, 2) if quick else range(2, 23, 2)
-    for n in sizes:
-        yield from (_time(n, 1, rule, "sites") for rule in RULES if n <= 16 or rule == "linear response")
-    for n in (4, 8, 12):
-        batches = [1, 4, 16, 64] if quick else [1, 4, 16, 64, 256, 1024]
-        yield from (_time(n, batch, "linear response", "batch") for batch in batches if batch << n <= 1 << 18)
-    if threads > 1:
+    elif threads > 1:
         yield from (_threads(12 if quick else 20, batch, threads) for batch in (1, 4))
-        return
-    sizes = (2, 8, 12) if quick else (2, 12, 16, 18, 20, 22, 24)
-    for n in sizes:
-        yield from in_child("scaling", threads=threads, memory_of=n)[0]
+    else:
+        for n in range(2, 13 if quick else 23, 2):
+            yield from (_time(n, 1, rule, "sites") for rule in RULES if n <= 16 or rule == "linear response")
+        for n in (4, 8, 12):
+            batches = [1, 4, 16, 64] if quick else [1, 4, 16, 64, 256, 1024]
+            yield from (_time(n, batch, "linear response", "batch") for batch in batches if batch << n <= 1 << 18)
+        for n in (2, 8, 12) if quick else (2, 12, 16, 18, 20, 22, 24):
+            yield from in_child("scaling", threads=1, arguments={"memory_of": n})[0]
 
 
 RULES: dict[str, Callable[[tasks.Task], Callable[[], FloatArray]]] = {
