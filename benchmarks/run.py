@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from measure import HERE, Row, in_child, reached, show, table
+from measure import HERE, Row, in_child, reached, row, show, table
 
 PARTS: dict[str, tuple[int, ...]] = {
     "gradients": (1, 2),
@@ -47,7 +47,7 @@ def main() -> int:
             print(f"\n{TITLES[part]}, {threads} thread{'s' * (threads > 1)}", flush=True)
             choices = {"threads": threads, "quick": arguments.quick} if PARTS[part] else {}
             lines, status = in_child(part, threads=threads, arguments=choices)
-            found += lines
+            found += [one for line in lines for one in unfolded(line)]
             if status:
                 failed.append(
                     f"stopped: {TITLES[part]}, {threads} threads, exit status {status}; what came before counts"
@@ -87,6 +87,35 @@ def best_setting(rows: list[Row]) -> list[Row]:
             found += [line] if line is not None else []
         found += [line for line in lines.values() if line["peer"]]
     return found
+
+
+def unfolded(line: Row) -> list[Row]:
+    """A line of circuits or DMRG, which compares with all peers at once, as one line for each."""
+    if "case" in line:
+        return [line]
+    seconds = {name.removesuffix("_seconds"): value for name, value in line.items() if name.endswith("_seconds")}
+    mine = seconds.pop("ours", line.get("ours"))
+    if "gradient" in seconds:
+        seconds["itself, with the gradient"] = seconds.pop("gradient")
+    shown = {name: line[name] for name in line if name.endswith(("_error", "_bond")) or name == "parameters"}
+    notes = [*line.get("notes", []), *(f"{name.replace('_', ' ')} {value:.3g}" for name, value in shown.items())]
+    sites = line.get("sites", line.get("n"))
+    common = {name: line[name] for name in ("part", "threads")}
+    return [
+        row(
+            f"{line['what']}, n = {sites}",
+            ours="qeqprop",
+            value=mine,
+            peer=peer,
+            peer_value=value,
+            required=line.get("required", {}).get(peer),
+            repeats=line.get("repeats", 5),
+            note=", ".join(notes),
+            sites=sites,
+            **common,
+        )
+        for peer, value in (line.get("peers") or seconds).items()
+    ]
 
 
 def _key(line: Row) -> tuple[str, str, str]:
