@@ -41,9 +41,14 @@ notebooks: .venv ## run every notebook
 golden: .venv    ## rewrite the golden texts, to be read as a diff
 	$(BIN)/python tests/golden.py
 
-bench: .venv     ## measure against what a user would write instead
-	$(BIN)/python benchmarks/exact_gradient.py
-	$(BIN)/python benchmarks/dmrg.py
+.venv-bench/ready: requirements-bench.lock pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --requirement requirements-bench.lock
+	.venv-bench/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch .venv-bench/ready
+
+bench: .venv-bench/ready ## measure against other packages, in an environment of their own
+	.venv-bench/bin/python benchmarks/run.py
 
 clean:           ## remove what was built
-	rm -rf .venv demo runs .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench demo runs .pytest_cache .ruff_cache .hypothesis .import_linter_cache
