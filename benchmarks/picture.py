@@ -30,7 +30,7 @@ Points = list[tuple[int, float]]
 
 def draw(rows: list[Row], file: Path) -> None:
     """Draws the rows of all parts that are there into a PNG file."""
-    figure, axes = plt.subplots(2, 2, figsize=(12, 9.5), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(12, 11), layout="constrained")
     gradients = [line for line in rows if line["part"] == "gradients" and line["case"].startswith("dense Ising")]
     gradients = [line for line in gradients if line["peer"] in PEERS]
     _ratios(axes[0, 0], gradients)
@@ -46,7 +46,7 @@ def draw(rows: list[Row], file: Path) -> None:
         axis.xaxis.set_minor_locator(MultipleLocator(2))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))  # covers nothing there
     figure.savefig(file, dpi=130)
     plt.close(figure)
 
@@ -116,6 +116,7 @@ def _plot(axis: Axes, points: Points, style: str, colour: str, label: str | None
 def _logarithmic(axis: Axes, bottom: float | None = None) -> None:
     axis.set_yscale("log")
     axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("")
     if bottom is not None:
         axis.set_ylim(bottom=bottom)
 
