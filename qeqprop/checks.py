@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -51,9 +52,14 @@ def check_fields(record: Any) -> None:
     Raises:
         ValueError: names the argument, what was wanted and what came.
     """
-    hints = get_type_hints(type(record), include_extras=True)
+    hints = _hints(type(record))
     for entry in fields(record):
         check_argument(entry.name, getattr(record, entry.name), hints[entry.name])
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def check_argument(name: str, value: Any, hint: Any) -> None:

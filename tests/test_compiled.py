@@ -152,7 +152,12 @@ def test_the_lowest_pair_of_tridiagonal_matrices(lanes):
     for size in (1, 2, 5, 40):
         diagonal, off = random.normal(size=(size, lanes)), random.normal(size=(size, lanes))
         theta, vector = np.empty(lanes), np.empty((size, lanes))
-        lowest_pair(size, diagonal, off, theta, vector, np.empty((size, lanes)), (0,) * lanes)
+        scratch, tag = np.empty((size, lanes)), (0,) * lanes
+        lowest_pair(size, diagonal, off, theta, np.zeros(lanes), vector, scratch, tag)
+        cold = theta.copy()
+        for margin in (1e-9, 10.0, 1e-16):  # good, bad and impossible starts
+            lowest_pair(size, diagonal, off, theta, np.full(lanes, margin), vector, scratch, tag)
+            np.testing.assert_allclose(theta, cold, atol=1e-13)
         for lane in range(lanes):
             matrix = np.diag(diagonal[:, lane]) + np.diag(off[1:, lane], 1) + np.diag(off[1:, lane], -1)
             energies, columns = np.linalg.eigh(matrix)

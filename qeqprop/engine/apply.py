@@ -24,6 +24,9 @@ from qeqprop.engine.vectors import TILE
 
 OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": True}
 
+INLINED = {**OPTIONS, "forceinline": True}
+"""For functions whose call would cost as much as their work on a small state."""
+
 TILE_SITES = TILE.bit_length() - 1
 CHUNK_SITES = 14
 """A chunk of 2^14 amplitudes: its x, y and D, 128 KiB each, stay in the second-level cache."""
@@ -31,7 +34,7 @@ BLOCK_SITES = 11
 """A block of 2^11 amplitudes: its x and y, 16 KiB each, stay in the first-level cache."""
 
 
-@nb.njit(**OPTIONS)
+@nb.njit(**INLINED)
 def _pass(flips, x, y, bit, sites, begin, end, left, right, with_dot):
     if sites == 3:
         if with_dot:
@@ -46,7 +49,7 @@ def _pass(flips, x, y, bit, sites, begin, end, left, right, with_dot):
     return one_site_pass(flips, x, y, bit, begin, end, left, right)
 
 
-@nb.njit(**OPTIONS)
+@nb.njit(**INLINED)
 def passes(flips, x, y, low, high, begin, end, with_dot):
     """``y += sum_k flips[k] X_k x`` for ``low <= k < high``, three sites at a time; with_dot: returns ``x . y``."""
     bit = low
@@ -56,7 +59,7 @@ def passes(flips, x, y, low, high, begin, end, with_dot):
     return _pass(flips, x, y, bit, high - bit, begin, end, 0, 1 << bit, with_dot)
 
 
-@nb.njit(**OPTIONS)
+@nb.njit(**INLINED)
 def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites, with_dot):
     """All sites below ``sites`` and all signed flips on ``begin <= b < end``; with_dot: returns ``x . y`` there."""
     size = min(1 << BLOCK_SITES, end - begin)
@@ -79,7 +82,7 @@ def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites, with_dot):
     return dot
 
 
-@nb.njit(**OPTIONS)
+@nb.njit(**INLINED)
 def apply(sites, diagonal, flips, signs, x, y):
     """``y = H x``; returns ``x . y``.
 
@@ -91,6 +94,9 @@ def apply(sites, diagonal, flips, signs, x, y):
         x: (dim,).
         y: (dim,) result.
     """
+    if sites <= BLOCK_SITES and sites > TILE_SITES and signs[4].size == 0:
+        apply_within_tiles(diagonal, flips, x, y, 0, x.size)
+        return passes(flips, x, y, TILE_SITES, sites, 0, x.size, True)
     inner = min(sites, CHUNK_SITES)
     size = 1 << inner
     dot = 0.0

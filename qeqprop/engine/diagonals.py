@@ -28,22 +28,13 @@ def build_diagonal(layout, coefficients, diagonal, scratch, tag):
     for m in range(sites):
         for lane in range(lanes):
             scratch[lane] = 0.0
-        linear = False
-        for k in range(layout.field_site.size):
-            if layout.field_site[k] == m:
-                for lane in range(lanes):
-                    scratch[lane] += coefficients[layout.field_index[k], lane]
-                linear = True
-        reach = 0  # sites below `reach` appear in L; above, it repeats
-        for k in range(layout.pair_low.size):
-            if layout.pair_high[k] == m:
-                reach = max(reach, layout.pair_low[k] + 1)
+        field, reach = layout.field_index[m], layout.reach[m]  # sites below `reach` appear in L; above, it repeats
+        if field >= 0:
+            for lane in range(lanes):
+                scratch[lane] = coefficients[field, lane]
         for j in range(reach):
             size = lanes << j
-            index = -1
-            for k in range(layout.pair_low.size):
-                if layout.pair_high[k] == m and layout.pair_low[k] == j:
-                    index = layout.pair_index[k]
+            index = layout.pair_index[m, j]
             if lanes == 1:
                 weight = coefficients[index, 0] if index >= 0 else 0.0
                 for b in range(size):
@@ -59,7 +50,7 @@ def build_diagonal(layout, coefficients, diagonal, scratch, tag):
                         scratch[size + row * lanes + lane] = value - weight
         size = lanes << m
         period = lanes << reach
-        if reach == 0 and not linear:
+        if reach == 0 and field < 0:
             diagonal[size : 2 * size] = diagonal[:size]
         else:
             for begin in range(0, size, period):
@@ -131,21 +122,15 @@ def diagonal_elements(layout, u, v, elements, total, difference, sums, tag):
                 low, high = total[b], total[size + b]
                 total[b] = low + high
                 difference[b] = low - high
-        reach = 0
-        for k in range(layout.pair_low.size):
-            if layout.pair_high[k] == m:
-                reach = max(reach, layout.pair_low[k] + 1)
         for j in range(m - 1, -1, -1):
+            index = layout.pair_index[m, j]
             _fold_rows(difference, lanes << j, lanes, sums[:lanes], tag)
-            if j < reach:
-                for k in range(layout.pair_low.size):
-                    if layout.pair_high[k] == m and layout.pair_low[k] == j:
-                        for lane in range(lanes):
-                            elements[layout.pair_index[k], lane] = sums[lane]
-        for k in range(layout.field_site.size):
-            if layout.field_site[k] == m:
+            if index >= 0:
                 for lane in range(lanes):
-                    elements[layout.field_index[k], lane] = difference[lane]
+                    elements[index, lane] = sums[lane]
+        if layout.field_index[m] >= 0:
+            for lane in range(lanes):
+                elements[layout.field_index[m], lane] = difference[lane]
     if layout.constant_index.size:
         for lane in range(lanes):
             elements[layout.constant_index[0], lane] = total[lane]

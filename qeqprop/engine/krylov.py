@@ -123,7 +123,7 @@ def lowest_state(
     capacity = min(n_rows - 1, size // lanes)  # beyond the dimension there is nothing new, only rounding errors
     begin, end = share(team, size)
     alphas, betas, lengths, ritz, pivots = tables[0], tables[1], tables[2], tables[3], tables[4]
-    alive, theta, dots, frozen = tables[5, 0], tables[5, 1], tables[5, 2], tables[5, 3]
+    alive, theta, dots, frozen, margin = tables[5, 0], tables[5, 1], tables[5, 2], tables[5, 3], tables[5, 4]
     sums, weights = tables[6, :2].reshape(-1), tables[7, :4].reshape(-1)
     overlaps, new_overlaps, kept = tables[8], tables[9], tables[10]
     total = 0
@@ -136,12 +136,14 @@ def lowest_state(
             lengths[0, lane] = math.sqrt(dots[lane])
             betas[0, lane] = 0.0
             alive[lane] = 1.0
-            frozen[lane] = 0.0
+            frozen[lane], margin[lane] = 0.0, 0.0
         for k in range(n_known):
             inner(first, known[k * size : (k + 1) * size], overlaps[k], team, tag)
         steps = 0
         check = min(capacity, 10 if ease > 0 else 16)
-        start_residual = 0.0
+        before, looked = 0.0, 0  # the last residual, relative to the goal, and where it was
+        for lane in range(lanes):
+            before = max(before, norms[lane] / goals[lane])
         done = False
         while True:
             u = basis[steps * width : steps * width + size]
@@ -191,13 +193,14 @@ def lowest_state(
                 betas[steps, lane] = beta
                 lengths[steps, lane] = beta
             if steps >= check or steps >= capacity or finished:
-                lowest_pair(steps, alphas, betas, theta, ritz, pivots, tag)
+                lowest_pair(steps, alphas, betas, theta, margin, ritz, pivots, tag)
                 worst = 0.0
                 last_chance = finished or steps >= capacity or total >= max_steps
                 for lane in range(lanes):
                     if frozen[lane] > 0.0:
                         continue
                     residual = betas[steps, lane] * abs(ritz[steps - 1, lane])
+                    margin[lane] = residual
                     goal = max(goals[lane], ease * (theta[lane] - floors[lane]))
                     worst = max(worst, residual / goal)
                     if residual < goal or last_chance:
@@ -207,15 +210,14 @@ def lowest_state(
                             kept[i, lane] = ritz[i, lane]
                         for i in range(steps, capacity):
                             kept[i, lane] = 0.0
-                if start_residual == 0.0:
-                    for lane in range(lanes):
-                        start_residual = max(start_residual, betas[1, lane] / goals[lane])
                 done = worst < 1.0 or finished
                 if done or last_chance:
                     break
-                # the residual falls geometrically: look again when two thirds of the way should be behind
-                rate = max(0.2, math.log(max(start_residual / worst, 1.0)) / steps)
-                check = steps + max(4 if ease > 0 else 1, min(12, int(0.7 * math.log(worst) / rate)))
+                # the residual falls geometrically: look again where it should have arrived, but soon while that is new
+                rate = max(0.1, math.log(before / worst) / (steps - looked))
+                needed = int(math.log(worst) / rate) + 1
+                check = steps + max(4 if ease > 0 else 1, min(needed, 16 if looked else 12))
+                before, looked = worst, steps
         x[begin:end] = 0.0
         for i in range(0, steps, 4):
             for j in range(4):

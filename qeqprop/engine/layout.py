@@ -30,8 +30,9 @@ class Layout(NamedTuple):
         strings: number of strings.
         partner: 1 if the highest site holds real and imaginary part, else 0.
         constant_index: the identity, if there.
-        field_site, field_index: strings Z.
-        pair_low, pair_high, pair_index: strings ZZ, ``low < high``.
+        field_index: (sites,) the string Z_k of every site, -1 where there is none.
+        pair_index: (sites, sites) the string Z_j Z_k in row k and column j < k, -1 where there is none.
+        reach: (sites,) one more than the largest j of row k, 0 where there is none.
         rest_z, rest_index: all longer strings of Z.
         flip_site, flip_index: strings X of one site, where no other string flips just that site.
         group_mask: the other flip masks, sorted by ``mask mod WIDTH``.
@@ -44,11 +45,9 @@ class Layout(NamedTuple):
     strings: int
     partner: int
     constant_index: IntArray
-    field_site: IntArray
     field_index: IntArray
-    pair_low: IntArray
-    pair_high: IntArray
     pair_index: IntArray
+    reach: IntArray
     rest_z: IntArray
     rest_index: IntArray
     flip_site: IntArray
@@ -87,6 +86,13 @@ def layout_of(table: PauliTable) -> Layout:
 
     fields, pairs = chosen(diagonal & (weight == 1)), chosen(diagonal & (weight == 2))
     rest = chosen(diagonal & (weight > 2))
+    field_index = np.full(table.num_sites, -1, dtype=np.int64)
+    pair_index = np.full((table.num_sites, table.num_sites), -1, dtype=np.int64)
+    for index in fields:
+        field_index[sites[index][0]] = index
+    for index in pairs:
+        low, high = sites[index]
+        pair_index[high, low] = index
     flipping = chosen(~diagonal)
     signed_masks = np.unique(x[flipping][(z[flipping] != 0) | (np.bitwise_count(x[flipping]) > 1)])
     plain = flipping[~np.isin(x[flipping], signed_masks)]
@@ -99,11 +105,9 @@ def layout_of(table: PauliTable) -> Layout:
         strings=len(table.z),
         partner=int(not table.real),
         constant_index=chosen(diagonal & (weight == 0)),
-        field_site=np.array([sites[index][0] for index in fields], dtype=np.int64),
-        field_index=fields,
-        pair_low=np.array([sites[index][0] for index in pairs], dtype=np.int64),
-        pair_high=np.array([sites[index][1] for index in pairs], dtype=np.int64),
-        pair_index=pairs,
+        field_index=field_index,
+        pair_index=pair_index,
+        reach=np.array([max(np.flatnonzero(row >= 0), default=-1) + 1 for row in pair_index], dtype=np.int64),
         rest_z=z[rest],
         rest_index=rest,
         flip_site=np.array([int(mask).bit_length() - 1 for mask in x[plain]], dtype=np.int64),

@@ -21,22 +21,23 @@ _OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": {"
 
 
 @nb.njit(**_OPTIONS)
-def lowest_pair(size, diagonal, off_diagonal, theta, vector, pivots, tag):
+def lowest_pair(size, diagonal, off_diagonal, theta, margin, vector, pivots, tag):
     """Eigenvalues theta (lanes,) and unit vectors (size, lanes).
 
     Args:
         size: of the matrices.
         diagonal: (size, lanes).
         off_diagonal: (size, lanes); row i couples i - 1 and i, row 0 is not used.
-        theta: (lanes,) result.
+        theta: (lanes,) result; a guess before, where ``margin`` is positive.
+        margin: (lanes,) how far below theta to start; a start that turns out not to be left of the spectrum is dropped.
         vector: (size, lanes) result.
         pivots: (size, lanes) scratch.
         tag: tuple of as many numbers as lanes.
     """
     lanes = len(tag)
-    scratch = np.empty((8, lanes))
-    x, d, first, second, inverse, g, f, smallest = (
-        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], scratch[5], scratch[6], scratch[7],
+    scratch = np.empty((9, lanes))
+    x, d, first, second, inverse, g, f, smallest, bound = (
+        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], scratch[5], scratch[6], scratch[7], scratch[8],
     )  # fmt: skip
     x[:] = 1e300  # Gershgorin's bound
     for i in range(size):
@@ -47,7 +48,10 @@ def lowest_pair(size, diagonal, off_diagonal, theta, vector, pivots, tag):
             x[lane] = min(x[lane], diagonal[i, lane] - radius)
     for lane in range(lanes):
         x[lane] -= 1e-9 * (abs(x[lane]) + 1.0)
-    for _ in range(60):
+        bound[lane] = x[lane]
+        if margin[lane] > 0.0:
+            x[lane] = max(x[lane], theta[lane] - margin[lane])
+    for attempt in range(60):
         # d: pivots of T - x; g, f: first and second logarithmic derivative of the characteristic polynomial
         for lane in range(lanes):
             d[lane] = diagonal[0, lane] - x[lane]
@@ -75,6 +79,9 @@ def lowest_pair(size, diagonal, off_diagonal, theta, vector, pivots, tag):
                 step = size / (root - g[lane])
                 x[lane] += step
                 moving |= step >= 3e-16 * abs(x[lane])
+            elif attempt == 0 and x[lane] > bound[lane]:
+                x[lane] = bound[lane]
+                moving = True
         if not moving:
             break
     for lane in range(lanes):
@@ -97,7 +104,7 @@ def lowest_pair(size, diagonal, off_diagonal, theta, vector, pivots, tag):
         if definite:
             break
     vector[:size] = 1.0
-    for _ in range(3):
+    for _ in range(2):
         for i in range(1, size):
             for lane in range(lanes):
                 vector[i, lane] -= off_diagonal[i, lane] * pivots[i - 1, lane] * vector[i - 1, lane]
