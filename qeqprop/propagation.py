@@ -32,6 +32,8 @@ from qeqprop.interfaces import (
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.solvers.exact import Exact
 
+_SOLVER, _RULE = Exact(), LinearResponse()  # the defaults
+
 
 @dataclass(frozen=True)
 class BoundSettle:
@@ -59,7 +61,9 @@ class BoundSettle:
         check_shape("nudges", nudges, "(n_nudges, batch, n_outputs)", (None, self.batch, self.n_outputs))
         n_nudges = len(nudges)
         directions = nudges.reshape(n_nudges * self.batch, self.n_outputs) @ self.network.outputs
-        free = np.tile(self.hamiltonians.coefficients, (n_nudges, 1))
+        free = (
+            self.hamiltonians.coefficients if n_nudges == 1 else np.tile(self.hamiltonians.coefficients, (n_nudges, 1))
+        )
         respond = Want.RESPONSE in want
         strings = self.network.strings
         rows = [self.network.outputs] if Want.OUTPUTS in want else []
@@ -145,9 +149,9 @@ def gradient(
     loss = loss if isinstance(loss, Loss) else loss()
     settling = network.with_squares() if loss.squares else network
     key = (randbits(64) if seed is None else seed, step)
-    settle = bind(settling, theta, x, Exact() if solver is None else solver, key)
+    settle = bind(settling, theta, x, _SOLVER if solver is None else solver, key)
     targets = _targets(y, settle.batch, network.n_outputs)
-    result = (LinearResponse() if rule is None else rule).gradient(settle, targets, loss)
+    result = (_RULE if rule is None else rule).gradient(settle, targets, loss)
     if penalty is None:
         return result
     theta = network.check_theta(theta)
@@ -166,7 +170,7 @@ def measure_outputs(
     seed: int | None = None,
 ) -> tuple[Expectations, Certificate, int]:
     """The free outputs (batch, n_outputs) with standard errors, certificate (batch,) and shots spent."""
-    settle = bind(network, theta, x, Exact() if solver is None else solver, (randbits(64) if seed is None else seed,))
+    settle = bind(network, theta, x, _SOLVER if solver is None else solver, (randbits(64) if seed is None else seed,))
     free = settle(np.zeros((1, settle.batch, network.n_outputs)), want=Want.OUTPUTS, precision=precision)
     assert free.outputs is not None  # it was wanted
     outputs = Expectations(free.outputs.values[0], free.outputs.std_errors[0])

@@ -6,6 +6,7 @@ thread; large ones one after the other, by all threads together. All vectors her
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -37,11 +38,21 @@ _MAX_STEPS = 6000
 _Work = Callable[[IntArray, FloatArray, Team, tuple[int, ...]], None]
 
 
-def _space(size: int) -> FloatArray:
-    """Uninitialised doubles that begin at a cache line."""
-    raw = np.empty(size + 8)
-    offset = (-raw.ctypes.data // 8) % 8
-    return raw[offset : offset + size]
+_KEPT_SPACE = 1 << 22  # doubles (32 MiB): fresh memory costs more than the work on small systems
+_kept = threading.local()
+
+
+def _spaces(size: int, count: int) -> list[FloatArray]:
+    """Workspaces of uninitialised doubles that begin at a cache line; small ones are kept by the calling thread."""
+    spaces: list[FloatArray] = getattr(_kept, "spaces", [])
+    if len(spaces) < count or spaces[0].size < size:
+        spaces = []
+        for _ in range(count):
+            raw = np.empty(size + 8)
+            offset = (-raw.ctypes.data // 8) % 8
+            spaces.append(raw[offset : offset + size])
+        _kept.spaces = spaces if size <= _KEPT_SPACE else []
+    return spaces
 
 
 def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Callable[[int], int], work: _Work) -> None:
@@ -54,18 +65,20 @@ def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Calla
     chunks = np.minimum(np.arange(-(-batch // lanes) * lanes), batch - 1).reshape(-1, lanes).astype(np.int64)
     size = numbers_per_lane(dim * lanes)
     if layout.sites >= max(TEAM_SITES, CHUNK_SITES) and threads > 1:
-        space = _space(size)
+        space = _spaces(size, 1)[0]
         with announced(kernel, lanes):
             run([partial(work, chunks, space, team, tag) for team in teams(threads)])
         return
 
-    def share(first: int, count: int) -> None:
-        work(np.ascontiguousarray(chunks[first::count]), _space(size), teams(1)[0], tag)
-
     # a thread costs about as much as forty small samples
     count = max(1, min(threads, len(chunks), batch * dim // 4096))
+    spaces = _spaces(size, count)
+
+    def share(first: int) -> None:
+        work(np.ascontiguousarray(chunks[first::count]), spaces[first], teams(1)[0], tag)
+
     with announced(kernel, lanes):
-        run([partial(share, first, count) for first in range(count)])
+        run([partial(share, first) for first in range(count)])
 
 
 def lowest_states(
@@ -83,7 +96,7 @@ def lowest_states(
         coefficients: (batch, n_strings).
         n_states: how many.
         n_accurate: how many of them to solve to their goal; others until their distance to state n_accurate - 1 is
-            known to about a percent.
+            known to about a percent (the error of an energy is of second order in the residual).
         goals: (batch,) residual norms to reach.
         start: (batch, n_states, dim) nearby states.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,49 +90,35 @@ def settle_level(
         perturbations: (batch, n_strings) or None.
         start: with arrays "states" and "weights", or None.
     """
-    members, weights = choose(spectrum, level, spacings, average)
-    crossed = np.zeros(len(members), dtype=np.bool_)
-    overlap = np.full(len(members), np.nan)
-    if start is not None:
-        origin, shares = start.arrays["states"], start.arrays["weights"]
-        if by_overlap:
-            members, weights = follow(spectrum, level, spacings, origin, shares)
-        overlap = overlaps(spectrum, members, weights, origin, shares)
-        crossed = overlap < 0.5
-        if by_overlap:
-            crossed |= np.array(
-                [
-                    not np.any(np.isin(chosen, multiplet(row, level, spacing)))
-                    for chosen, row, spacing in zip(members, spectrum.energies, spacings, strict=True)
-                ]
-            )
-    below, above, degeneracy = gaps(spectrum, members, spacings)
+    if start is not None and start.arrays.get("vectors") is spectrum.vectors and "strings" in start.arrays:
+        place = _placed(start)  # the very states of the start
+        overlap = np.ones(len(hamiltonians))
+        crossed = np.zeros(len(hamiltonians), dtype=np.bool_)
+    else:
+        place, overlap, crossed = _place(table, spectrum, level, spacings, average, by_overlap, start)
+    members, weights = place.members, place.weights
     ambiguous = undefined = np.zeros(len(members), dtype=np.bool_)
-    if np.any(degeneracy > np.sum(weights > 0, axis=1)):
+    if np.any(place.degeneracy > np.sum(weights > 0, axis=1)):
         ambiguous = splits(table, spectrum, members, observables[None], spacings)
         if perturbations is not None:
             undefined = splits(table, spectrum, members, perturbations[:, None], spacings)
     rows = np.arange(len(members))[:, None]
     residual = np.max(spectrum.residuals[rows, members], axis=1)
-    if start is not None and start.arrays.get("vectors") is spectrum.vectors and "strings" in start.arrays:
-        strings, elements = start.arrays["strings"], start.arrays["elements"]  # the very states of the start
-    else:
-        strings, elements = _strings(table, spectrum, members, weights), neighbour_elements(table, spectrum, members)
     certificate = Certificate(
         residual=residual,
-        gap_below=below,
-        gap_above=above,
-        degeneracy=degeneracy,
+        gap_below=place.below,
+        gap_above=place.above,
+        degeneracy=place.degeneracy,
         level=members[:, 0],
         overlap=overlap,
         nudge_coupling=np.full(len(members), np.nan)
         if perturbations is None
-        else couplings(elements, perturbations[:, None]),
-        trainable_coupling=couplings(elements, observables[None]),
+        else couplings(place.elements, perturbations[:, None]),
+        trainable_coupling=couplings(place.elements, observables[None]),
         converged=residual <= tolerances,
     )
     return Equilibrium(
-        strings=strings,
+        strings=place.strings,
         response=None
         if perturbations is None
         else eigenstate_response(
@@ -147,13 +133,53 @@ def settle_level(
         ),
         energies=np.sum(weights * spectrum.energies[rows, members], axis=1),
         certificate=certificate,
-        start=_start(
-            hamiltonians, spectrum, states=take(spectrum, members), weights=weights, strings=strings, elements=elements
-        ),
+        start=_start(hamiltonians, spectrum, states=take(spectrum, members), **place._asdict()),
         crossed=crossed,
         ambiguous=ambiguous,
         undefined=undefined,
     )
+
+
+class _Place(NamedTuple):
+    """Where the members stand in the spectrum, and what the strings say of them; all arrays (batch, ...)."""
+
+    members: IntArray
+    weights: FloatArray
+    below: FloatArray
+    above: FloatArray
+    degeneracy: IntArray
+    strings: FloatArray
+    elements: NumberArray
+
+
+def _placed(start: Start) -> _Place:
+    return _Place(**{name: start.arrays[name] for name in _Place._fields})
+
+
+def _place(
+    table: PauliTable,
+    spectrum: Spectrum,
+    level: int,
+    spacings: FloatArray,
+    average: bool,
+    by_overlap: bool,
+    start: Start | None,
+) -> tuple[_Place, FloatArray, BoolArray]:
+    """The members, their overlap with the start, and whether a level was crossed on the way from there."""
+    members, weights = choose(spectrum, level, spacings, average)
+    overlap, crossed = np.full(len(members), np.nan), np.zeros(len(members), dtype=np.bool_)
+    if start is not None:
+        origin, shares = start.arrays["states"], start.arrays["weights"]
+        if by_overlap:
+            members, weights = follow(spectrum, level, spacings, origin, shares)
+        overlap = overlaps(spectrum, members, weights, origin, shares)
+        crossed = overlap < 0.5
+        if by_overlap:
+            home = [multiplet(row, level, spacing) for row, spacing in zip(spectrum.energies, spacings, strict=True)]
+            crossed |= np.array([not np.any(np.isin(*pair)) for pair in zip(members, home, strict=True)])
+    below, above, degeneracy = gaps(spectrum, members, spacings)
+    strings, elements = _strings(table, spectrum, members, weights), neighbour_elements(table, spectrum, members)
+    return _Place(members, weights, below, above, degeneracy, strings, elements), overlap, crossed
 
 
 def settle_gibbs(

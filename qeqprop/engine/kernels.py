@@ -505,25 +505,22 @@ scale = _stream(1, 1, 1, 0, _scale)
 
 
 def _descent(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    solution, residual, direction, applied, known = vectors
+    solution, residual, direction, applied = vectors
     solution = multiply_add(builder, weights[0], direction, solution)
-    residual = multiply_add(builder, weights[1], applied, multiply_add(builder, weights[2], direction, residual))
-    return [solution, residual], [(residual, residual), (residual, known)]
+    residual = multiply_add(builder, weights[1], applied, residual)
+    return [solution, residual], [(residual, residual)]
 
 
-descent = _stream(5, 3, 2, 2, _descent)
-"""``y += c0 p``; ``r += c1 a + c2 p``; sums ``r . r`` and ``r . q``: a step of conjugate gradients."""
+descent = _stream(4, 2, 2, 1, _descent)
+"""``y += c0 p``; ``r += c1 a``; sums ``r . r``: a step of conjugate gradients."""
 
 
 def _direction(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    direction, residual, known = vectors
-    residual = multiply_add(builder, weights[1], known, residual)
-    direction = multiply_add(builder, weights[0], direction, residual)
-    return [direction, residual], [(direction, direction)]
+    return [multiply_add(builder, weights[0], vectors[0], vectors[1])], []
 
 
-direction = _stream(3, 2, 2, 1, _direction)
-"""``r += c1 q``; ``p = r + c0 p``; sums ``p . p``: the next direction of conjugate gradients, free of q."""
+direction = _stream(2, 1, 1, 0, _direction)
+"""``p = r + c0 p``: the next direction of conjugate gradients."""
 
 
 def _multiply(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:

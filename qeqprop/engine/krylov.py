@@ -15,7 +15,7 @@ import math
 import numba as nb
 import numpy as np
 
-from qeqprop.engine.apply import OPTIONS, apply, apply_together
+from qeqprop.engine.apply import INLINED, OPTIONS, apply, apply_together
 from qeqprop.engine.kernels import (
     apply_lanes,
     axpy,
@@ -37,7 +37,7 @@ _EXHAUSTED = 1e-13  # of the norm: the Krylov space holds everything the start c
 _NOISE_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-@nb.njit(**OPTIONS)
+@nb.njit(**INLINED)
 def apply_operator(operator, x, y, dots, team, tag):
     """``y = H x`` and ``dots = x . y``, for all ranks."""
     sites, diagonal, flip_site, flips, signs = operator
@@ -52,7 +52,7 @@ def apply_operator(operator, x, y, dots, team, tag):
         apply_lanes(diagonal, flip_site, flips, group_mask, sign_starts, sign_z, values, x, y, dots)
 
 
-@nb.njit(**OPTIONS)
+@nb.njit(**INLINED)
 def inner(x, y, sums, team, tag):
     """``sums = x . y``, for all ranks."""
     begin, end = share(team, x.size)
@@ -262,19 +262,22 @@ def residual_of(operator, x, t, energies, residuals, weights, team, tag):
 
 
 @nb.njit(**OPTIONS)
-def response_vector(operator, energies, known, n_known, right, y, workspace, tolerance, scratch, team, max_steps, tag):
-    """Solves ``(H - E) y = right`` outside the known states by conjugate gradients; ``right`` is used up.
+def response_vector(
+    operator, known, n_known, cleaning, right, y, workspace, tolerance, scratch, team, max_steps, tag
+):  # fmt: skip
+    """Solves ``A y = right`` outside the known states by conjugate gradients; ``right`` is used up.
 
     Args:
-        operator: the sums.
-        energies: (lanes,) E; the operator must be positive outside the known states.
+        operator: the sums A = H - E; positive outside the known states.
         known: unit eigenvectors, at least one.
         n_known: how many.
+        cleaning: steps after which rounding errors along the known states are removed: they grow where A is negative,
+            on states below E, and are harmless where it vanishes.
         right: (dim * lanes,) becomes the residual.
         y: (dim * lanes,) result.
         workspace: two rows of ``x.size + SKEW``.
         tolerance: of the residual, relative to the right-hand side.
-        scratch: (9, lanes).
+        scratch: (6, lanes).
         team: of threads.
         max_steps: applications after which it gives up.
         tag: tuple of as many numbers as lanes.
@@ -287,17 +290,16 @@ def response_vector(operator, energies, known, n_known, right, y, workspace, tol
     width = size + SKEW
     begin, end = share(team, size)
     p, applied = workspace[:size], workspace[width : width + size]
-    squares, start, dots, lengths = scratch[0], scratch[1], scratch[2], scratch[3]
-    sums, weights = scratch[4:6].reshape(-1), scratch[6:9].reshape(-1)
+    squares, start, dots, sums = scratch[0], scratch[1], scratch[2], scratch[3]
+    weights = scratch[4:6].reshape(-1)
     project_out(right, known, n_known, dots, team, tag)
     inner(right, right, squares, team, tag)
     start[:] = squares
-    lengths[:] = squares
     y[begin:end] = 0.0
     p[begin:end] = right[begin:end]
     wait(team)
     worst = 1.0
-    for _ in range(max_steps):
+    for step in range(max_steps):
         worst = 0.0
         for lane in range(lanes):
             if start[lane] > 0.0:
@@ -307,30 +309,19 @@ def response_vector(operator, energies, known, n_known, right, y, workspace, tol
         apply_operator(operator, p, applied, dots, team, tag)
         wait(team)
         for lane in range(lanes):
-            curvature = dots[lane] - energies[lane] * lengths[lane]
-            active = squares[lane] > 1e-3 * tolerance * tolerance * start[lane] and curvature > 0.0
-            step = squares[lane] / curvature if active else 0.0
-            weights[lane] = step
-            weights[lanes + lane] = -step
-            weights[2 * lanes + lane] = step * energies[lane]
+            active = squares[lane] > 1e-3 * tolerance * tolerance * start[lane] and dots[lane] > 0.0
+            weights[lane] = squares[lane] / dots[lane] if active else 0.0
+            weights[lanes + lane] = -weights[lane]
         sums[:] = 0.0
-        descent((y, right, p, applied, known[:size]), weights, sums, begin, end, tag)
+        descent((y, right, p, applied), weights, sums, begin, end, tag)
         add_up(team, sums)
-        for k in range(1, n_known):
-            q = known[k * size : (k + 1) * size]
-            inner(right, q, dots, team, tag)
-            for lane in range(lanes):
-                sums[lane] -= dots[lane] * dots[lane]
-                dots[lane] = -dots[lane]
-            axpy((right, q), dots, dots[:0], begin, end, tag)
+        if step % cleaning == cleaning - 1:
+            project_out(right, known, n_known, dots, team, tag)
+            inner(right, right, sums, team, tag)
         for lane in range(lanes):
-            overlap = sums[lanes + lane]
-            new = max(0.0, sums[lane] - overlap * overlap)
-            weights[lane] = new / squares[lane] if squares[lane] > 0.0 else 0.0
-            weights[lanes + lane] = -overlap
-            squares[lane] = new
-        lengths[:] = 0.0
-        direction((p, right, known[:size]), weights, lengths, begin, end, tag)
-        add_up(team, lengths)
+            weights[lane] = sums[lane] / squares[lane] if squares[lane] > 0.0 else 0.0
+            squares[lane] = sums[lane]
+        direction((p, right), weights[:lanes], dots[:0], begin, end, tag)
+        wait(team)
     project_out(y, known, n_known, dots, team, tag)
     return worst

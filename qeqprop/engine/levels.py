@@ -101,11 +101,20 @@ def membership(spectrum: Spectrum, members: IntArray) -> BoolArray:
 
 def gaps(spectrum: Spectrum, members: IntArray, spacings: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
     """Distances (batch,) to the next distinct level below and above, and the degeneracy of the level."""
-    energies, member = spectrum.energies, membership(spectrum, members)
-    rows, positions = np.arange(len(energies)), np.arange(energies.shape[1])
+    energies = spectrum.energies
+    n_states = energies.shape[1]
+    jumps = np.diff(energies, axis=1) > spacings[:, None]
+    if members.shape[1] == 1 and np.all(jumps):  # no level is degenerate
+        index, rows = members[:, 0], np.arange(len(members))
+        here, infinite = energies[rows, index], np.full(len(members), np.inf)
+        below = np.where(index > 0, here - energies[rows, np.maximum(index - 1, 0)], infinite)
+        above = np.where(index + 1 < n_states, energies[rows, np.minimum(index + 1, n_states - 1)] - here, infinite)
+        return below, above, np.ones(len(members), dtype=np.int64)
+    member = membership(spectrum, members)
+    rows, positions = np.arange(len(energies)), np.arange(n_states)
     first, last = member.argmax(axis=1), positions[-1] - member[:, ::-1].argmax(axis=1)
-    jumps = np.diff(energies, axis=1, prepend=energies[:, :1]) > spacings[:, None]
-    level = np.cumsum(jumps, axis=1)  # number of the level each state belongs to
+    level = np.zeros(energies.shape, dtype=np.int64)  # number of the level each state belongs to
+    np.cumsum(jumps, axis=1, out=level[:, 1:])
     own = level == level[rows, first][:, None]
     end = np.maximum(positions[-1] - own[:, ::-1].argmax(axis=1), last)
     lower = (positions < own.argmax(axis=1)[:, None]) & ~member

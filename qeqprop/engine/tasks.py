@@ -179,7 +179,7 @@ def settle(
                 add_noise(x, 1.0, state, team)
             wait(team)
             project_out(x, known, state * copies, energy, team, tag)
-            ease = 0.0 if state < n_accurate else 0.01
+            ease = 0.0 if state < n_accurate else 0.05
             lowest_state(
                 operator, x, basis, n_rows, known, state * copies, norm, goal, ease, floor, energy, residual, tables,
                 team, max_steps, tag,
@@ -313,7 +313,7 @@ def respond(
     first = 5 * width + n_known * copies * size
     shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
     flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
-    scratch = np.zeros((9, lanes))
+    scratch = np.zeros((6, lanes))
     energy, weight = np.empty(lanes), np.empty(lanes)
     signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
     operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
@@ -338,9 +338,12 @@ def respond(
         for k in range(n_known * copies):
             inner(known[k * size : (k + 1) * size], right, shares[k], team, tag)  # -<k|N|n>
         build_operator(layout, coefficients, rows, diagonal, flips, values, y, team, tag)
+        for b in range(begin, end):
+            diagonal[b] -= energy[b % lanes]
+        wait(team)
         worst = response_vector(
-            operator, energy, known, n_known * copies, right, y, space[3 * width :], tolerance, scratch, team,
-            max_steps, tag,
+            operator, known, n_known * copies, 8 if n_known == 1 else 1, right, y, space[3 * width :], tolerance,
+            scratch, team, max_steps, tag,
         )  # fmt: skip
         for k in range(n_known):
             for copy in range(copies):

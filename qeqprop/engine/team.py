@@ -72,7 +72,7 @@ def _arrived(typing, arrivals):
     return types.int64(arrivals), code
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, forceinline=True)
 def wait(team):
     """Returns when every rank has come here."""
     if team.ranks > 1:
@@ -83,7 +83,7 @@ def wait(team):
             pass
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, forceinline=True)
 def add_up(team, sums):
     """Replaces the numbers (at most SHARED, flat) of every rank by their sum over the ranks; also a barrier."""
     if team.ranks > 1:
@@ -98,7 +98,7 @@ def add_up(team, sums):
             sums[k] = total
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, forceinline=True)
 def share(team, size):
     """The part ``begin, end`` of a vector that a rank works on, in multiples of four registers."""
     grains = size // _GRAIN
