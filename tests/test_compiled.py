@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 from oracles import dense_string
 from qiskit.quantum_info import PauliList
 
+import qeqprop
+from qeqprop import losses
 from qeqprop.engine import compiled
-from qeqprop.engine.eigen import complex_picture, dense_spectrum, real_picture, string_elements
+from qeqprop.engine.eigen import complex_picture, dense_spectrum, lowest_spectrum, real_picture, string_elements
 from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
+from qeqprop.engine.response import eigenstate_response
 from qeqprop.engine.threads import get_threads, set_threads, threads
 from qeqprop.engine.tridiagonal import lowest_pair
+from qeqprop.networks.transverse_ising import transverse_ising
+from qeqprop.solvers.exact import Exact
 
 
 def ising_labels(sites):
@@ -105,6 +110,46 @@ def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accur
         np.testing.assert_allclose(measured, residuals[:, k], atol=1e-12 * np.max(norms) + 1e-15)
     overlaps = np.einsum("bki,bli->bkl", states.conj(), states)
     np.testing.assert_allclose(overlaps, np.tile(np.eye(n_accurate + 1), (len(states), 1, 1)), atol=1e-7)
+
+
+@pytest.mark.parametrize("letters", ["XZ", "XYZ"])
+@pytest.mark.parametrize(("sites", "batch"), [(5, 9), (8, 2)])
+@pytest.mark.parametrize("level", [0, 2])
+def test_responses_are_perturbation_theory_to_nine_digits(letters, sites, batch, level):
+    random = np.random.default_rng(level)
+    labels = sorted({*random_labels(random, sites, 25, letters), *ising_labels(sites)})
+    table, coefficients = sums_of(random, labels, batch)
+    pushes, limits = random.normal(size=coefficients.shape), {"spacings": np.full(batch, 1e-9), "tolerance": 1e-12}
+    goals = 1e-13 * np.sum(np.abs(coefficients), axis=1)
+    dense = dense_spectrum(table, coefficients)
+    few = lowest_spectrum(table, coefficients, level + 2, n_accurate=level + 1, goals=goals)
+    members, weights = np.full((batch, 1), level), np.ones((batch, 1))
+    wanted = eigenstate_response(table, dense, members, weights, coefficients, pushes, **limits)
+    found = eigenstate_response(table, few, members, weights, coefficients, pushes, **limits)
+    np.testing.assert_allclose(found, wanted, atol=1e-9 * max(1.0, np.max(np.abs(wanted))))
+
+
+@pytest.mark.parametrize("network", [transverse_ising(sites=8, n_inputs=3), transverse_ising(sites=11, n_inputs=3)])
+def test_the_default_gradient_agrees_with_extrapolated_finite_differences(network):
+    """Six-point central differences (error step^6) of the loss itself, with tight states."""
+    random = np.random.default_rng(4)
+    theta, x, y = (
+        random.normal(size=network.n_trainable),
+        random.normal(size=(2, 3)),
+        random.uniform(-1, 1, size=(2, 1)),
+    )
+    loss = losses.mean_squared_error()
+    found = qeqprop.gradient(network, theta, x, y, loss=loss, solver=Exact(tolerance=1e-13))
+    for index in (0, network.n_trainable // 2, network.n_trainable - 1):
+
+        def value(shift, index=index):
+            moved = theta + shift * np.eye(len(theta))[index]
+            return loss.value(qeqprop.predict(network, moved, x, solver=Exact(tolerance=1e-13)), y)
+
+        step = 0.01
+        differences = [(value(k * step) - value(-k * step)) / step for k in (1, 2, 3)]
+        wanted = 3 / 4 * differences[0] - 3 / 20 * differences[1] + 1 / 60 * differences[2]
+        assert found.values[index] == pytest.approx(wanted, abs=1e-9)
 
 
 def test_a_restarted_small_basis_reaches_the_same_state(monkeypatch):

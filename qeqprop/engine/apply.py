@@ -10,6 +10,7 @@ import numba as nb
 
 from qeqprop.engine.kernels import (
     add_signed_flips,
+    add_weighted_flips,
     apply_within_tiles,
     one_site_pass,
     one_site_pass_dot,
@@ -32,6 +33,28 @@ CHUNK_SITES = 14
 """A chunk of 2^14 amplitudes: its x, y and D, 128 KiB each, stay in the second-level cache."""
 BLOCK_SITES = 11
 """A block of 2^11 amplitudes: its x and y, 16 KiB each, stay in the first-level cache."""
+
+
+WEIGHTS_LIMIT = 1 << 19
+"""Largest table of coefficient vectors (4 MiB): it must be read faster than it can be made anew."""
+
+
+@nb.njit(**OPTIONS)
+def flip_weights(layout, values, weights):
+    """The coefficients of all signed flips at every amplitude, weights (n_groups * dim,)."""
+    dim = 1 << layout.sites
+    weights[:] = 0.0
+    for group in range(layout.group_mask.size):
+        for k in range(layout.sign_starts[group], layout.sign_starts[group + 1]):
+            pattern = SIGN_PATTERNS[layout.sign_z[k] & (TILE - 1)]
+            for base in range(0, dim, TILE):
+                parity = base & layout.sign_z[k]
+                for shift in (32, 16, 8, 4, 2, 1):
+                    parity ^= parity >> shift
+                value = values[k] * (1.0 - 2.0 * (parity & 1))
+                place = group * dim + base
+                for b in range(TILE):
+                    weights[place + b] += value * pattern[b]
 
 
 @nb.njit(**INLINED)
@@ -67,11 +90,11 @@ def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites, with_dot):
     for first in range(begin, end, size):
         last = first + size
         apply_within_tiles(diagonal, flips, x, y, first, last)
-        group_mask, group_starts, sign_starts, sign_z, values = signs
-        if values.size:
-            add_signed_flips(
-                group_mask, group_starts, sign_starts, sign_z, values, SIGN_PATTERNS, x, y, first, last
-            )  # fmt: skip
+        group_mask, group_starts, sign_starts, sign_z, values, weights = signs
+        if weights.size:
+            add_weighted_flips(group_mask, group_starts, weights, x, y, x.size, first, last)
+        elif values.size:
+            add_signed_flips(group_mask, group_starts, sign_starts, sign_z, values, SIGN_PATTERNS, x, y, first, last)
         if sites > TILE_SITES:
             dot += passes(flips, x, y, TILE_SITES, min(sites, BLOCK_SITES), first, last, with_dot)
         elif with_dot:
@@ -90,7 +113,8 @@ def apply(sites, diagonal, flips, signs, x, y):
         sites: the state has 2^sites amplitudes.
         diagonal: (dim,) all strings of Z.
         flips: (sites,) or longer, the coefficients of X_k.
-        signs: group_mask, group_starts, sign_starts and sign_z of the layout, and the coefficients of its signed flips.
+        signs: group_mask, group_starts, sign_starts and sign_z of the layout, the coefficients of its signed flips, and
+            their `flip_weights`, or an empty array.
         x: (dim,).
         y: (dim,) result.
     """

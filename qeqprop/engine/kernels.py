@@ -193,6 +193,37 @@ def add_signed_flips(typing, group_mask, group_starts, sign_starts, sign_z, sign
     return types.float64(*arguments), code
 
 
+@intrinsic
+def add_weighted_flips(typing, group_mask, group_starts, weights, x, y, dim, begin, end):
+    """`add_signed_flips` with the coefficient vectors of all flip masks at hand: weights (n_groups * dim,)."""
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        masks, starts, weight, source, target, size, first, last = _pointers(context, builder, signature, arguments)
+        sums, dot = _accumulators(builder, VECTORS), _accumulators(builder, 2)
+        with _loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            for place, total in zip(places, sums, strict=True):
+                builder.store(load(builder, target, place), total)
+            for lane in range(WIDTH):
+                begin_, end_ = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
+                with _loop(builder, begin_, end_) as (k, _):
+                    mask = builder.and_(_scalar(builder, masks, k), INT64(-WIDTH))
+                    row = builder.mul(k, size)
+                    for place, total in zip(places, sums, strict=True):
+                        flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
+                        coefficient = load(builder, weight, builder.add(row, place))
+                        builder.store(multiply_add(builder, coefficient, flipped, builder.load(total)), total)
+            for v, (place, total) in enumerate(zip(places, sums, strict=True)):
+                result = builder.load(total)
+                store(builder, result, target, place)
+                part = multiply_add(builder, result, load(builder, source, place), builder.load(dot[v % 2]))
+                builder.store(part, dot[v % 2])
+        return horizontal_sum(builder, add(builder, builder.load(dot[0]), builder.load(dot[1])))
+
+    arguments = (group_mask, group_starts, weights, x, y, dim, begin, end)
+    return types.float64(*arguments), code
+
+
 # --- matrix elements of the flips -----------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ def apply_operator(operator, x, y, dots, team, tag):
             dots[0] = apply_together(sites, diagonal, flips, signs, x, y, team)
             add_up(team, dots)
     else:
-        group_mask, _, sign_starts, sign_z, values = signs
+        group_mask, _, sign_starts, sign_z, values, _ = signs
         apply_lanes(diagonal, flip_site, flips, group_mask, sign_starts, sign_z, values, x, y, dots)
 
 

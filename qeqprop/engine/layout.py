@@ -39,6 +39,8 @@ class Layout(NamedTuple):
         group_starts: (WIDTH + 1,) where each remainder begins.
         sign_starts: (n_groups + 1,) where the strings of each group begin.
         sign_z, sign_index, sign_factor: their strings.
+        support_string: the strings without Y, and where their letters begin (``support_starts``, one more).
+        support_site, support_letter: their letters, 0 for X and 1 for Z.
     """
 
     sites: int
@@ -58,6 +60,10 @@ class Layout(NamedTuple):
     sign_z: IntArray
     sign_index: IntArray
     sign_factor: FloatArray
+    support_string: IntArray
+    support_starts: IntArray
+    support_site: IntArray
+    support_letter: IntArray
 
 
 _PLACES = np.arange(TILE, dtype=np.int64)
@@ -99,6 +105,15 @@ def layout_of(table: PauliTable) -> Layout:
     groups = signed_masks[np.argsort(signed_masks % WIDTH, kind="stable")]
     members = [flipping[x[flipping] == mask] for mask in groups]
     signed = np.concatenate([*members, np.zeros(0, dtype=np.int64)]).astype(np.int64)
+    without_y = chosen((masks & table.z == 0) & (masks | table.z != 0))
+    words = [
+        [
+            (site, int(table.z[index]) >> site & 1)
+            for site in range(table.num_sites)
+            if (masks | table.z)[index] >> site & 1
+        ]
+        for index in without_y
+    ]
     remainders = np.arange(WIDTH + 1)
     return Layout(
         sites=table.num_sites + int(not table.real),
@@ -118,4 +133,8 @@ def layout_of(table: PauliTable) -> Layout:
         sign_z=z[signed],
         sign_index=signed,
         sign_factor=factor[signed],
+        support_string=without_y,
+        support_starts=np.cumsum([0, *[len(word) for word in words]], dtype=np.int64),
+        support_site=np.array([site for word in words for site, _ in word], dtype=np.int64),
+        support_letter=np.array([letter for word in words for _, letter in word], dtype=np.int64),
     )

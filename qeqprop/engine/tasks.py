@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from qeqprop.engine.apply import OPTIONS, TILE_SITES
+from qeqprop.engine.apply import OPTIONS, TILE_SITES, WEIGHTS_LIMIT, flip_weights
 from qeqprop.engine.diagonals import build_diagonal, diagonal_elements
 from qeqprop.engine.kernels import (
     axpy,
@@ -34,12 +34,23 @@ from qeqprop.engine.krylov import (
     response_vector,
 )
 from qeqprop.engine.layout import SIGN_PATTERNS
+from qeqprop.engine.mean_field import product_state
 from qeqprop.engine.team import share, wait
 from qeqprop.engine.vectors import WIDTH
 
+MEAN_FIELD_SITES = 10
+"""From this many sites on, the first state starts from a mean-field state: below, that saves too few steps."""
+
 
 @nb.njit(**OPTIONS)
-def build_operator(layout, coefficients, rows, diagonal, flips, values, scratch, team, tag):
+def empty_weights(layout, team, tag):
+    """Room for the `flip_weights` where they are worth it: one small sample by one thread."""
+    size = layout.group_mask.size << layout.sites
+    return np.empty(size if len(tag) == 1 and team.ranks == 1 and size <= WEIGHTS_LIMIT else 0)
+
+
+@nb.njit(**OPTIONS)
+def build_operator(layout, coefficients, rows, diagonal, flips, values, weights, scratch, team, tag):
     """The sums of the samples ``rows`` in kernel order; coefficients (batch, n_strings)."""
     lanes = len(tag)
     mine = np.empty((layout.strings, lanes))
@@ -55,6 +66,8 @@ def build_operator(layout, coefficients, rows, diagonal, flips, values, scratch,
     for k in range(layout.sign_index.size):
         for lane in range(lanes):
             values[k * lanes + lane] = mine[layout.sign_index[k], lane] * layout.sign_factor[k]
+    if weights.size:
+        flip_weights(layout, values, weights)
     wait(team)
 
 
@@ -110,11 +123,12 @@ def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
     width = size + SKEW
     diagonal, x, y = space[:size], space[width : width + size], space[2 * width : 2 * width + size]
     flips, values, dots = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes), np.empty(lanes)
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
+    weights = empty_weights(layout, team, tag)
+    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
     operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
     which = np.zeros(vectors.shape[0], dtype=np.int64)
     for rows in chunks:
-        build_operator(layout, coefficients, rows, diagonal, flips, values, y, team, tag)
+        build_operator(layout, coefficients, rows, diagonal, flips, values, weights, y, team, tag)
         gather(vectors, which, rows, x, team, tag)
         apply_operator(operator, x, y, dots, team, tag)
         wait(team)
@@ -157,15 +171,16 @@ def settle(
     first = 2 * width + n_kept * size + SKEW
     basis = space[first:]
     flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
+    weights = empty_weights(layout, team, tag)
     tables = np.empty((11, max(n_rows, 2 * n_kept + 5), lanes))
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
+    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
     operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
     goal, norm, floor = np.empty(lanes), np.empty(lanes), np.zeros(lanes)
     energy, residual = np.empty(lanes), np.empty(lanes)
     which = np.zeros(vectors.shape[0] if warm else 0, dtype=np.int64)
     begin, end = share(team, size)
     for rows in chunks:
-        build_operator(layout, coefficients, rows, diagonal, flips, values, basis, team, tag)
+        build_operator(layout, coefficients, rows, diagonal, flips, values, weights, basis, team, tag)
         for lane in range(lanes):
             goal[lane], norm[lane] = goals[rows[lane]], norms[rows[lane]]
         for state in range(n_states):
@@ -176,7 +191,13 @@ def settle(
                 add_noise(x, 0.03 / np.sqrt(dim), state, team)
             else:
                 x[begin:end] = 0.0
-                add_noise(x, 1.0, state, team)
+                noise = 1.0
+                if lanes == 1 and state == 0 and layout.sites >= MEAN_FIELD_SITES:
+                    if team.rank == 0:
+                        product_state(layout, coefficients[rows[0]], x)
+                    noise = 0.1 / np.sqrt(dim)  # again a trace of everything
+                wait(team)
+                add_noise(x, noise, state, team)
             wait(team)
             project_out(x, known, state * copies, energy, team, tag)
             ease = 0.0 if state < n_accurate else 0.05
@@ -313,9 +334,10 @@ def respond(
     first = 5 * width + n_known * copies * size
     shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
     flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
+    weights = empty_weights(layout, team, tag)
     scratch = np.zeros((6, lanes))
     energy, weight = np.empty(lanes), np.empty(lanes)
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
+    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
     operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
     which = np.zeros(vectors.shape[0], dtype=np.int64)
     shares = np.zeros((n_known * copies, lanes))
@@ -329,7 +351,7 @@ def respond(
         for lane in range(lanes):
             energy[lane] = energies[rows[lane]]
         gather(vectors, state, rows, psi, team, tag)
-        build_operator(layout, perturbations, rows, diagonal, flips, values, y, team, tag)
+        build_operator(layout, perturbations, rows, diagonal, flips, values, weights, y, team, tag)
         apply_operator(operator, psi, right, scratch[0], team, tag)
         wait(team)
         for b in range(begin, end):
@@ -337,7 +359,7 @@ def respond(
         wait(team)
         for k in range(n_known * copies):
             inner(known[k * size : (k + 1) * size], right, shares[k], team, tag)  # -<k|N|n>
-        build_operator(layout, coefficients, rows, diagonal, flips, values, y, team, tag)
+        build_operator(layout, coefficients, rows, diagonal, flips, values, weights, y, team, tag)
         for b in range(begin, end):
             diagonal[b] -= energy[b % lanes]
         wait(team)

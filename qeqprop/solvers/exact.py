@@ -66,7 +66,7 @@ class Exact:
     temperature: Annotated[float, Ge(0)] = 0.0
     multiplet: Literal["single", "average"] = "single"
     tracking: Literal["overlap", "index"] | None = None
-    tolerance: Annotated[float, Gt(0)] = 1e-11
+    tolerance: Annotated[float, Gt(0)] = 1e-10
     degenerate: Annotated[float, Gt(0)] = 1e-9
     dense_sites: Annotated[int, Ge(1), Le(12)] = 3
     accept_unconverged: bool = False
