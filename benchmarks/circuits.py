@@ -244,7 +244,7 @@ def rows(sizes=SIZES, threads=(1, 2)):
     """All rows; every number of threads in a process of its own."""
     result = []
     for count in threads:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(count), "NUMBA_NUM_THREADS": str(count)}
+        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "QEQPROP_THREADS"), str(count))
         for n in sizes:
             command = [sys.executable, __file__, "--one", str(n)]
             answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -58,9 +58,8 @@ def dense(n: int, threads: int) -> list[Row]:
 
 def any_network(task: tasks.Task) -> list[Row]:
     """Any network against the script, which is all that a user has for it."""
-    return _compared(
-        task, _ours(task), {"script": peers.gradient(task, peers.script(task))}, {"script": 20}, peers.script
-    )
+    script = {"script": peers.gradient(task, peers.script(task))}
+    return _compared(task, _ours(task), script, {"script": 20} if task.sites > 1 else {}, peers.script)
 
 
 def large(n: int, threads: int) -> Iterator[Row]:

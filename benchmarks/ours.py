@@ -63,7 +63,7 @@ def warm_response(task: Task, *, residual: float = 1e-6) -> Callable[[], FloatAr
 def threads(count: int) -> Iterator[None]:
     """Inside, kernels and BLAS use so many threads of those that the process was given."""
     before = numba.get_num_threads()
-    numba.set_num_threads(count)
+    numba.set_num_threads(count)  # for the loop that measures the memory
     try:
         with threadpool_limits(limits=count), engine_threads(count):
             yield

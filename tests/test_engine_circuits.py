@@ -291,7 +291,7 @@ def test_threads_change_nothing(monkeypatch, shared):
     other = blocked(circuit, 5)
     monkeypatch.setattr(circuit_runs, "WORTH_THREADS", 0)
     monkeypatch.setattr(circuit_runs, "SHARED_QUBITS", 1 if shared else 99)
-    monkeypatch.setattr("numba.get_num_threads", lambda: 3)
+    monkeypatch.setattr("qeqprop.engine.circuit_runs.get_threads", lambda: 3)
     found = energy_and_gradient(other, parameters, hamiltonians)
     for one, two in zip(wanted, found, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-11)

@@ -1,6 +1,6 @@
 """Runs of a circuit: the list of tasks, the buffers, and who does what.
 
-Threads are plain threads, since the kernels release the interpreter: `numba.set_num_threads` says how many. Samples are
+Threads are plain threads, since the kernels release the interpreter: `threads.set_threads` says how many. Samples are
 shared among them; where there are fewer samples than threads and the state is large, the threads share each state.
 """
 
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
 from qeqprop.engine.circuit_program import COLLECT, EXPECT, PREPARE, REPORT, STORE
+from qeqprop.engine.threads import get_threads
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ def run_circuit(
     coefficients: FloatArray | None = None,
 ) -> None:
     """Fills ``numbers`` or ``amplitudes``; see `circuit_sweep.run`."""
-    from numba import get_num_threads
-
     from qeqprop.engine import circuit_sweep as sweep
+    from qeqprop.engine.compilation import announced
 
     answers = amplitudes if numbers is None else numbers
     batch = 0 if answers is None else len(answers)
@@ -75,7 +75,7 @@ def run_circuit(
         np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
     )
     size = max(len(circuit.x), 0 if strings is None else len(strings)) + 1
-    threads = int(get_num_threads())
+    threads = get_threads()
     if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
         threads = 1
     if threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads:
@@ -84,7 +84,8 @@ def run_circuit(
     threads = min(threads, batch)
     buffers = _buffers(circuit, size, threads, shared=False)
     if threads == 1:
-        sweep.run(tasks, *arguments, buffers[0], 0, 1, 0, 1)
+        with announced("circuits"):
+            sweep.run(tasks, *arguments, buffers[0], 0, 1, 0, 1)
         return
     with ThreadPoolExecutor(threads) as pool:
         jobs = [pool.submit(sweep.run, tasks, *arguments, buffers[k], k, threads, 0, 1) for k in range(threads)]

@@ -72,4 +72,14 @@ def warm_up() -> dict[str, Callable[[], None]]:
 
         return run
 
-    return {"small networks, side by side": part(4, 8), "larger networks": part(8, 1)}
+    def circuits() -> None:
+        from qeqprop.engine.circuits import Circuit, diagonal, energy_and_gradient, free, rotations, states
+        from qeqprop.interfaces import PauliSums
+
+        layers = [diagonal([(0, 1)], free([0])), rotations("X", [0, 1], free([1, 2]))]
+        circuit = Circuit.of(2, layers, start="plus")
+        sums = PauliSums(PauliList(["ZZ", "IX"]), np.ones((1, 2)))
+        states(circuit, np.zeros((1, 3)))
+        energy_and_gradient(circuit, np.zeros((1, 3)), sums)
+
+    return {"small networks, side by side": part(4, 8), "larger networks": part(8, 1), "circuits": circuits}
