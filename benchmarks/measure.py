@@ -210,6 +210,7 @@ def in_child(part: str, *, threads: int, arguments: Row | None = None) -> tuple[
     environment = {name: value for name, value in os.environ.items() if name not in SLOWING}
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "NUMEXPR"):
         environment[f"{name}_NUM_THREADS"] = str(threads)
+    environment["QEQPROP_THREADS"] = str(threads)
     environment["JAX_PLATFORMS"] = "cpu"
     if threads == 1:
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
