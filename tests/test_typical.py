@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import dense_string, dense_sums, gibbs_expectation, kubo_mori
+from oracles import dense_sums, gibbs_expectation, kubo_mori
 from qiskit.quantum_info import PauliList
 from scipy.linalg import expm_frechet
 from systems import ising_chain, ising_chain_levels, random_network
@@ -60,33 +60,39 @@ def cases(draw):
 
 
 @settings(deadline=None, max_examples=40)
-@given(cases(), st.integers(0, 2**64 - 1))
-def test_thermal_vectors_and_their_derivatives_are_those_of_dense_exponentials(case, seed):
+@given(cases(), st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 3]))
+def test_thermal_vectors_and_their_derivatives_are_those_of_dense_exponentials(case, seed, n_lowest):
     labels, coefficients, pushes, temperature = case
     table = PauliTable.of(PauliList(labels))
     layout = layout_of(table)
-    lower, upper = thermal.spectral_range(layout, coefficients, temperature)
+    known = thermal.outline(layout, coefficients, temperature, n_lowest)
+    lower, upper, lowest = known
+    copies, n_lowest = 1 + layout.partner, min(n_lowest, table.dim // 4)
+    assert lowest.shape == (len(coefficients), copies * n_lowest, 1 << layout.sites)
     seeds = np.array([[seed, seed // 3, seed // 7]] * len(coefficients), dtype=np.uint64)
-    found = thermal.thermal_moments(layout, coefficients, temperature, (lower, upper), seeds, pushes, 1e-10)
+    found = thermal.thermal_moments(layout, coefficients, temperature, known, seeds, pushes, 1e-10)
     assert np.all(found.errors < 1e-9)
-    strings = [dense_string(label) for label in labels]
     for b, (h, n) in enumerate(zip(table.matrices(coefficients), table.matrices(pushes), strict=True)):
         levels = np.linalg.eigvalsh(h)
         assert lower[b] <= levels[0] + 1e-12 * np.sum(np.abs(coefficients))
         assert upper[b] >= levels[-1] - 1e-12 * np.sum(np.abs(coefficients))
         a = -(h - lower[b] * np.eye(table.dim)) / (2 * temperature)
         power, slope = expm_frechet(a, -n / (2 * temperature))
+        q = lowest[b]
+        np.testing.assert_allclose(q @ q.T, np.eye(len(q)), atol=1e-12)
         for v in range(3):
-            r = complex_picture(table, splitmix_signs(int(seeds[b, v]), 1 << layout.sites))
-            phi, phi_slope = power @ r, slope @ r
-            size = np.real(phi.conj() @ phi)
+            r = splitmix_signs(int(seeds[b, v]), 1 << layout.sites)
+            vectors = complex_picture(table, np.array([r - (r @ q.T) @ q, *np.sqrt(copies) * q[:n_lowest]]))
+            phis, phi_slopes = vectors @ power.T, vectors @ slope.T
+            size = np.sum(np.abs(phis) ** 2)
             tight = {"rtol": 1e-9, "atol": 1e-9 * size}
             np.testing.assert_allclose(found.squares[b, v, 0], size, **tight)
-            elements = [np.real(phi.conj() @ p @ phi) for p in strings]
+            elements = np.sum(np.real(table.elements(phis, phis)), axis=0)
             np.testing.assert_allclose(found.elements[b, v], elements, **tight)
             tight["atol"] = 1e-8 * size / temperature
-            np.testing.assert_allclose(found.square_slopes[b, v, 0], 2 * np.real(phi.conj() @ phi_slope), **tight)
-            elements = [2 * np.real(phi.conj() @ p @ phi_slope) for p in strings]
+            wanted = 2 * np.sum(np.real(phis.conj() * phi_slopes))
+            np.testing.assert_allclose(found.square_slopes[b, v, 0], wanted, **tight)
+            elements = 2 * np.sum(np.real(table.elements(phis, phi_slopes)), axis=0)
             np.testing.assert_allclose(found.slopes[b, v], elements, **tight)
 
 
@@ -136,6 +142,21 @@ def test_averages_and_responses_scatter_around_the_exact_ones_as_their_errors_sa
         assert np.max(np.abs(pulls)) < 6.5
 
 
+def test_levels_taken_exactly_leave_less_to_chance():
+    random = np.random.default_rng(8)
+    labels = random_labels(random, 9, 30, "XZY")
+    coefficients, pushes = random.normal(size=(2, 1, 30)) / 2
+    exact, slope = dense_gibbs(labels, coefficients, pushes, 0.1)
+    errors = []
+    for levels in (0, 4, 16):
+        answer = answer_of(labels, coefficients, Typical(0.1, vectors=64, levels=levels), pushes)
+        pairs = ((answer.expectations, exact), (answer.response, slope))
+        assert np.all([np.abs(found.values - wanted) < 4.5 * found.std_errors + 1e-8 for found, wanted in pairs])
+        errors.append([np.sqrt(np.mean(found.std_errors**2)) for found, _ in pairs])
+    assert np.all(np.divide(errors[0], errors[1]) > 1.5)
+    assert np.all(np.divide(errors[1], errors[2]) > 1.5)
+
+
 def test_kubo_mori_within_the_error_bars():
     network = random_network(8, sites=7)
     theta, temperature = network.initial, 0.8
@@ -178,15 +199,16 @@ def test_cold_is_the_ground_state_and_hot_is_nothing():
     assert hot.expectations.std_errors[0, 0] < 2e-3
 
 
-def test_the_free_energy_is_that_of_free_fermions():
+@pytest.mark.parametrize("n_lowest", [0, 6])
+def test_the_free_energy_is_that_of_free_fermions(n_lowest):
     network, theta, temperature = ising_chain(10), [0.6, 1.0], 0.7
     sums, layout = network.hamiltonians(theta, NO_INPUT), layout_of(PauliTable.of(network.strings))
-    bounds = thermal.spectral_range(layout, sums.coefficients, temperature)
+    known = thermal.outline(layout, sums.coefficients, temperature, n_lowest)
     seeds = np.arange(64, dtype=np.uint64)[None] * 977
-    moments = thermal.thermal_moments(layout, sums.coefficients, temperature, bounds, seeds, None, 1e-10)
+    moments = thermal.thermal_moments(layout, sums.coefficients, temperature, known, seeds, None, 1e-10)
     levels = ising_chain_levels(*theta, 10)
     wanted = levels[0] - temperature * np.log(np.sum(np.exp(-(levels - levels[0]) / temperature)))
-    found = thermal.free_energy(moments, layout, bounds[0], temperature)
+    found = thermal.free_energy(moments, layout, known.lower, temperature)
     assert abs(found.values[0] - wanted) < 4 * found.std_errors[0] < 0.4
     energy = thermal.thermal_energy(moments, sums.coefficients)
     weights = np.exp(-(levels - levels[0]) / temperature)
@@ -198,7 +220,9 @@ def test_a_shifted_hamiltonian_has_the_same_state_and_no_response_to_the_shift()
     labels = ["I" * 9, *random_labels(random, 9, 12, "XZY")]
     coefficients = random.normal(size=(1, len(labels)))
     shift = np.eye(len(labels))[:1]
-    free, shifted = (answer_of(labels, c, Typical(1.0), shift) for c in (coefficients, coefficients + 7 * shift))
+    free, shifted = (
+        answer_of(labels, c, Typical(1.0, levels=0), shift) for c in (coefficients, coefficients + 7 * shift)
+    )
     np.testing.assert_allclose(free.expectations.values, shifted.expectations.values, atol=1e-8)
     np.testing.assert_allclose(free.response.values, 0.0, atol=1e-8)
 
@@ -212,7 +236,7 @@ def test_threads_teams_and_lanes_agree(letters):
         answers = []
         for count in (1, 2):
             with threads(count):
-                answers.append(answer_of(labels, coefficients, Typical(1.0, vectors=5), pushes))
+                answers.append(answer_of(labels, coefficients, Typical(1.0, vectors=5, levels=2), pushes))
         for name in ("expectations", "response"):
             one, two = (getattr(answer, name) for answer in answers)
             np.testing.assert_allclose(one.values, two.values, atol=1e-9)
@@ -274,10 +298,10 @@ def test_a_precision_is_reached_by_more_vectors():
 
 def test_the_range_of_a_known_spectrum_is_not_looked_for_again(monkeypatch):
     network = ising_chain(8)
-    looked, real = [], thermal.spectral_range
+    looked, real = [], thermal.outline
     import qeqprop.solvers.typical as typical
 
-    monkeypatch.setattr(typical, "spectral_range", lambda *args: (looked.append(1), real(*args))[1])
+    monkeypatch.setattr(typical, "outline", lambda *args: (looked.append(1), real(*args))[1])
     case = (network, [0.6, 1.0], NO_INPUT, NO_INPUT)
     qeqprop.gradient(*case, loss=losses.output, solver=Typical(), seed=0)
     assert len(looked) == 1

@@ -5,17 +5,22 @@ For a vector r of independent random signs, ``|phi> = exp(-H / 2T) |r>`` obeys `
 relative error falls like ``1 / sqrt(R Z_eff)``, where ``Z_eff`` counts the states with weight, so that large and warm
 networks need few vectors. It is measured by leaving out one vector after the other (jackknife).
 
+Where few levels have weight, the trace over the lowest of them is taken exactly, and the random vectors only sample the
+rest of the space: with orthonormal q, ``Tr B = sum_q <q|B|q> + E <r|(1 - Q) B (1 - Q)|r>``. That holds for any q, so
+they need not be good eigenvectors, and do not move with a perturbation.
+
 The exponential is a Chebyshev series on an interval that holds the spectrum. Unlike a Krylov space it keeps no basis,
 and it can be differentiated: the response to a perturbation is the *exact* derivative of the estimator, with the same
 random vectors and no step, its error falls alike.
 
 Source: Sugiura & Shimizu, Phys. Rev. Lett. 111, 010401 (2013); Hutchinson, Commun. Stat. Simul. Comput. 19, 433 (1990);
-Tal-Ezer & Kosloff, J. Chem. Phys. 81, 3967 (1984).
+Tal-Ezer & Kosloff, J. Chem. Phys. 81, 3967 (1984); Meyer et al., Hutch++, arXiv:2010.09649 (2020).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +28,14 @@ from numpy.typing import NDArray
 from scipy.special import ive
 
 from qeqprop.engine import compiled, thermal_tasks
+from qeqprop.engine.compilation import announced
+from qeqprop.engine.compiled import BASIS_BYTES, LANE_SITES
+from qeqprop.engine.eigen import one_blas_thread
+from qeqprop.engine.kernels import LANES
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.layout import Layout
-from qeqprop.engine.team import Team
+from qeqprop.engine.team import teams
+from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import Expectations, FloatArray, IntArray
 
 WIDEST = 1e6
@@ -63,18 +73,43 @@ class Moments(NamedTuple):
         )
 
 
-def spectral_range(layout: Layout, coefficients: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper bounds (batch,) of the spectra, the lower one no farther off than about the temperature.
+class Outline(NamedTuple):
+    """What is known of the spectra beforehand.
 
-    They are the outermost Ritz values, moved outwards by their residuals.
+    Attributes:
+        lower, upper: (batch,) bounds, the lower one no farther off than about the temperature.
+        lowest: (batch, n_lowest, dim) orthonormal vectors close to the lowest levels, in the picture of `layout`.
+    """
+
+    lower: FloatArray
+    upper: FloatArray
+    lowest: FloatArray
+
+
+def outline(layout: Layout, coefficients: FloatArray, temperature: float, n_lowest: int) -> Outline:
+    """Bounds of the spectra, the outermost Ritz values moved outwards by their residuals, and the lowest vectors.
+
+    There are at most a quarter as many vectors as dimensions.
     """
     scale = np.sum(np.abs(coefficients), axis=1)
     goals = np.clip(temperature, 1e-6 * scale, 1e-2 * scale) + np.finfo(np.float64).tiny
-    edges: list[FloatArray] = []
-    for sign in (1.0, -1.0):
-        energies, residuals, _ = compiled.lowest_states(layout, sign * coefficients, 1, 1, goals)
-        edges.append(energies[:, 0] - residuals[:, 0])
-    return edges[0], -edges[1]
+    kept = min(n_lowest, (1 << layout.sites - layout.partner) // 4)
+    energies, residuals, vectors = compiled.lowest_states(layout, coefficients, max(1, kept), 1, goals)
+    above, errors, _ = compiled.lowest_states(layout, -coefficients, 1, 1, goals)
+    lower = np.min(energies - residuals, axis=1)
+    return Outline(lower, -above[:, 0] + errors[:, 0], _orthonormal(layout, vectors[:, :kept]))
+
+
+def _orthonormal(layout: Layout, vectors: FloatArray) -> FloatArray:
+    """Vectors with the same span; where they hold real and imaginary parts, followed by their multiples by i."""
+    half = vectors.shape[2] >> layout.partner
+    states = vectors[..., :half] + 1j * vectors[..., half:] if layout.partner else vectors
+    with one_blas_thread():
+        q = np.swapaxes(np.linalg.qr(np.swapaxes(states, 1, 2))[0], 1, 2)
+    if not layout.partner:
+        return np.ascontiguousarray(np.real(q))
+    parts = [np.concatenate([np.real(state), np.imag(state)], axis=2) for state in (q, 1j * q)]
+    return np.concatenate(parts, axis=1)
 
 
 def exponential_series(half_range: float, tolerance: float) -> tuple[FloatArray, float]:
@@ -103,7 +138,7 @@ def thermal_moments(
     layout: Layout,
     coefficients: FloatArray,
     temperature: float,
-    bounds: tuple[FloatArray, FloatArray],
+    known: Outline,
     seeds: NDArray[np.uint64],
     perturbations: FloatArray | None,
     tolerance: float,
@@ -114,13 +149,15 @@ def thermal_moments(
         layout: the strings.
         coefficients: (batch, n_strings) of H.
         temperature: above zero.
-        bounds: (batch,) lower and upper ones of the spectra.
+        known: of the spectra.
         seeds: (batch, n_vectors) of the random vectors.
         perturbations: (batch, n_strings) of N, or None.
         tolerance: relative error of the exponential.
     """
-    batch, n_vectors = seeds.shape
-    lower, upper = bounds
+    batch, n_random = seeds.shape
+    lower, upper, lowest = known
+    copies = 1 + layout.partner
+    n_begun = lowest.shape[1] // copies
     # an interval may be too wide: then H = 0 is no special case
     widths = np.maximum(0.5 * (upper - lower), temperature)
     # the norm of phi is at least about the overlap of r with the ground state, 2^(-sites / 2)
@@ -130,34 +167,57 @@ def thermal_moments(
     series = np.array([np.pad(c, (0, int(np.max(n_terms)) - len(c))) for c, _ in found])
     coefficients = np.ascontiguousarray(coefficients)
     pushes = np.zeros((0, layout.strings)) if perturbations is None else np.ascontiguousarray(perturbations)
-    pairs, respond = batch * n_vectors, perturbations is not None
+    pairs, respond = batch * (n_begun + n_random), perturbations is not None
     elements, squares, growths = np.empty((pairs, layout.strings)), np.empty(pairs), np.empty(pairs)
     slopes, square_slopes = np.empty((pairs if respond else 0, layout.strings)), np.empty(pairs if respond else 0)
-    flat = np.ascontiguousarray(seeds).reshape(-1)
+    seeds = np.ascontiguousarray(seeds)
 
-    def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+    def work(chunks: IntArray, space: FloatArray, tag: tuple[int, ...]) -> None:
         thermal_tasks.thermal(
-            layout, coefficients, pushes, chunks, n_vectors, flat, lower + widths, widths, series, n_terms, elements,
-            squares, slopes, square_slopes, growths, space, team, tag,
+            layout, coefficients, pushes, chunks, lowest, n_begun, seeds, lower + widths, widths, series, n_terms,
+            elements, squares, slopes, square_slopes, growths, space, teams(1)[0], tag,
         )  # fmt: skip
 
-    def numbers(size: int) -> int:
-        rows = thermal_tasks.ROWS if respond else thermal_tasks.ROWS - 5
-        return rows * (size + SKEW) + layout.strings * (size >> layout.sites)
+    rows = thermal_tasks.ROWS if respond else thermal_tasks.ROWS - 5
+    _distribute(layout, pairs, rows, work)
+    shape = (batch, n_begun + n_random, -1)
 
-    compiled._distribute("thermal states", layout, pairs, numbers, work)  # pyright: ignore[reportPrivateUsage]
-    shape = (batch, n_vectors, -1)
+    def whole(moments: FloatArray) -> FloatArray:
+        """To every random vector's moments add the exact part of the trace; (batch, n_random, ...)."""
+        moments = moments.reshape(shape)
+        return moments[:, n_begun:] + copies * np.sum(moments[:, :n_begun], axis=1, keepdims=True)
+
     # were the interval wrong, the terms left out would have grown like those that were taken
     missing = np.array([tail for _, tail in found]) * np.sqrt(np.max(growths.reshape(shape), axis=(1, 2)))
-    typical = np.sqrt(np.mean(squares.reshape(shape), axis=(1, 2)) / (1 << layout.sites))
     rounding = np.finfo(np.float64).eps * np.sqrt(n_terms)
+    total = whole(squares)
     return Moments(
-        elements.reshape(shape),
-        squares.reshape(shape),
-        slopes.reshape(shape) if respond else None,
-        square_slopes.reshape(shape) if respond else None,
-        (missing + rounding) / typical,
+        whole(elements),
+        total,
+        whole(slopes) if respond else None,
+        whole(square_slopes) if respond else None,
+        (missing + rounding) / np.sqrt(np.mean(total, axis=(1, 2)) / (1 << layout.sites)),
     )
+
+
+def _distribute(
+    layout: Layout, n_pairs: int, n_rows: int, work: Callable[[IntArray, FloatArray, tuple[int, ...]], None]
+) -> None:
+    """Runs ``work(chunks, space, tag)`` for all pairs, a vector (or one in every lane) on each thread.
+
+    There are many vectors for every sample: threads need not share one, however large it is.
+    """
+    lanes = LANES if layout.sites <= LANE_SITES else 1
+    tag = (0,) * lanes
+    chunks = np.minimum(np.arange(-(-n_pairs // lanes) * lanes), n_pairs - 1).reshape(-1, lanes).astype(np.int64)
+    size = n_rows * ((lanes << layout.sites) + SKEW) + layout.strings * lanes
+    count = min(get_threads(), len(chunks), (n_pairs << layout.sites) // 4096, BASIS_BYTES // (8 * size))
+
+    def share(first: int) -> None:
+        work(np.ascontiguousarray(chunks[first :: max(1, count)]), np.empty(size), tag)
+
+    with announced("thermal vectors", lanes):
+        run([partial(share, first) for first in range(max(1, count))])
 
 
 def thermal_average(moments: Moments, observables: FloatArray) -> Expectations:

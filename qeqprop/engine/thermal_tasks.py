@@ -1,7 +1,7 @@
-"""What one thread (or one team) does for one thermal state: a Chebyshev series of the sum on a random vector.
+"""What one thread does for one thermal vector: a Chebyshev series of the sum on a random vector.
 
-A task works on pairs of a sample and a random vector, one in each lane: pair ``p`` is vector ``p mod n_vectors`` of
-sample ``p // n_vectors``. ``space`` is the workspace of the task, one flat array.
+A task works on pairs of a sample and a vector, one in each lane: pair ``p`` is vector ``p mod n_vectors`` of sample
+``p // n_vectors``. ``space`` is the workspace of the task, one flat array.
 """
 
 # numba infers the types of compiled functions
@@ -16,39 +16,71 @@ import numpy as np
 from qeqprop.engine.apply import OPTIONS
 from qeqprop.engine.kernels import axpy, three_term, three_term_deflated
 from qeqprop.engine.krylov import SKEW, apply_operator, inner
-from qeqprop.engine.tasks import build_operator, string_elements
-from qeqprop.engine.team import add_up, share, wait
+from qeqprop.engine.tasks import build_operator, gather, string_elements
 
 ROWS = 11
 """Vectors of a workspace: two diagonals, three terms of the series and their derivatives, two sums, one for scratch."""
 
 
 @nb.njit(**OPTIONS)
-def random_signs(x, seeds, team, tag):
+def random_signs(x, seeds, tag):
     """Fills every lane with +1 and -1, which are a function of the place and of the lane's seed only.
 
     Source: Steele, Lea & Flood, "Fast splittable pseudorandom number generators" (2014): splitmix64.
     """
     lanes = len(tag)
-    begin, end = share(team, x.size)
     for lane in range(lanes):
         bits = np.uint64(0)
-        for b in range(begin // lanes, end // lanes):
+        for b in range(x.size // lanes):
             place = np.uint64(b)
-            if b % 64 == 0 or b == begin // lanes:
+            if b % 64 == 0:
                 bits = seeds[lane] + ((place >> np.uint64(6)) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
                 bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
                 bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
                 bits ^= bits >> np.uint64(31)
             odd = (bits >> (place & np.uint64(63))) & np.uint64(1)
             x[b * lanes + lane] = 1.0 - 2.0 * np.float64(odd)
-    wait(team)
+
+
+@nb.njit(**OPTIONS)
+def begin_vectors(lowest, n_begun, seeds, rows, vectors, x, scratch, dots, team, tag):
+    """One vector for every lane: the first n_begun of ``lowest`` as they are, then random signs outside all of them.
+
+    Args:
+        lowest: (batch, n_lowest, dim) orthonormal.
+        n_begun: how many of them are vectors of their own.
+        seeds: (batch, n_random).
+        rows: (lanes,) samples.
+        vectors: (lanes,) which vector of the sample.
+        x: (dim * lanes,) result.
+        scratch: (dim * lanes,).
+        dots: (lanes,) scratch.
+        team: of one thread.
+        tag: tuple of as many numbers as lanes.
+    """
+    lanes = len(tag)
+    own, which = np.zeros(lanes, dtype=np.uint64), np.empty(lowest.shape[0], dtype=np.int64)
+    for lane in range(lanes):
+        if vectors[lane] >= n_begun:
+            own[lane] = seeds[rows[lane], vectors[lane] - n_begun]
+    random_signs(x, own, tag)
+    for k in range(lowest.shape[1]):
+        which[:] = k
+        gather(lowest, which, rows, scratch, team, tag)
+        inner(scratch, x, dots, team, tag)
+        for lane in range(lanes):
+            dots[lane] = -dots[lane]
+        axpy((x, scratch), dots, dots[:0], 0, x.size, tag)
+    for lane in range(lanes):
+        if vectors[lane] < n_begun:
+            for b in range(x.size // lanes):
+                x[b * lanes + lane] = lowest[rows[lane], vectors[lane], b]
 
 
 @nb.njit(**OPTIONS)
 def thermal(
-    layout, coefficients, perturbations, chunks, n_vectors, seeds, centres, widths, series, n_terms, elements, squares,
-    slopes, square_slopes, growths, space, team, tag,
+    layout, coefficients, perturbations, chunks, lowest, n_begun, seeds, centres, widths, series, n_terms, elements,
+    squares, slopes, square_slopes, growths, space, team, tag,
 ):  # fmt: skip
     """``phi = sum_k c_k T_k((H - centre) / width) r`` and its derivative along N, seen through all strings.
 
@@ -60,8 +92,7 @@ def thermal(
         coefficients: (batch, n_strings) of H.
         perturbations: (batch, n_strings) of N, or (0, n_strings): no derivative.
         chunks: (n_chunks, lanes) pairs.
-        n_vectors: random vectors of each sample.
-        seeds: (n_pairs,) of the random vectors.
+        lowest, n_begun, seeds: the vectors r, see `begin_vectors`; each sample has ``n_begun + n_random`` of them.
         centres, widths: (batch,) middle and half width of an interval that holds the spectrum.
         series: (batch, longest) the c_k.
         n_terms: (batch,) how many of them, at least two.
@@ -70,14 +101,13 @@ def thermal(
         slopes, square_slopes: their derivatives, if wanted.
         growths: (n_pairs,) result: the largest ``|t_k|^2 / |r|^2``, at most one if the interval is right.
         space: workspace of ROWS (ROWS - 5 without derivative) rows of ``dim * lanes + SKEW`` and of n_strings * lanes.
-        team: of threads.
+        team: of one thread.
         tag: tuple of as many numbers as lanes.
     """
     lanes = len(tag)
     size = (1 << layout.sites) * lanes
     width = size + SKEW
     respond = perturbations.shape[0] > 0
-    begin, end = share(team, size)
     diagonal, phi, terms = space[:size], space[width : width + size], space[2 * width : 5 * width]
     scratch = space[5 * width : 5 * width + size]
     first = (11 if respond else 6) * width
@@ -91,23 +121,25 @@ def thermal(
     push_signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, push_values)
     operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
     perturbation = (layout.sites, push, layout.flip_site, push_flips, push_signs)
-    rows, own_seeds = np.empty(lanes, dtype=np.int64), np.empty(lanes, dtype=np.uint64)
+    rows, vectors = np.empty(lanes, dtype=np.int64), np.empty(lanes, dtype=np.int64)
     weights, factors, sums, dots = np.empty(4 * lanes), np.empty(lanes), np.empty(2 * lanes), np.empty(lanes)
-    growth, nothing = np.empty(lanes), np.empty(0)
+    growth, nothing, lengths = np.empty(lanes), np.empty(0), np.empty(lanes)
+    n_vectors = n_begun + seeds.shape[1]
     for pairs in chunks:
         longest = 0
         for lane in range(lanes):
-            rows[lane], own_seeds[lane] = pairs[lane] // n_vectors, seeds[pairs[lane]]
+            rows[lane], vectors[lane] = pairs[lane] // n_vectors, pairs[lane] % n_vectors
             longest = max(longest, n_terms[rows[lane]])
             factors[lane], growth[lane] = series[rows[lane], 0], 0.0
         build_operator(layout, coefficients, rows, diagonal, flips, values, scratch, team, tag)
         if respond:
             build_operator(layout, perturbations, rows, push, push_flips, push_values, scratch, team, tag)
-            phi_slope[begin:end] = 0.0
-            term_slopes[begin:end] = 0.0
-        random_signs(terms[:size], own_seeds, team, tag)
-        phi[begin:end] = 0.0
-        axpy((phi, terms[:size]), factors, nothing, begin, end, tag)
+            phi_slope[:] = 0.0
+            term_slopes[:size] = 0.0
+        begin_vectors(lowest, n_begun, seeds, rows, vectors, terms[:size], scratch, dots, team, tag)
+        inner(terms[:size], terms[:size], lengths, team, tag)
+        phi[:] = 0.0
+        axpy((phi, terms[:size]), factors, nothing, 0, size, tag)
         for k in range(1, longest):
             place, before, new = (k - 1) % 3 * width, (k - 2) % 3 * width if k > 1 else 0, k % 3 * width
             u, p, t = terms[place : place + size], terms[before : before + size], terms[new : new + size]
@@ -124,31 +156,25 @@ def thermal(
                 dt = term_slopes[new : new + size]
                 apply_operator(perturbation, u, scratch, dots, team, tag)
                 apply_operator(operator, du, dt, dots, team, tag)
-                three_term_deflated((dt, du, dp, scratch), weights, sums, begin, end, tag)
-                axpy((phi_slope, dt), factors, nothing, begin, end, tag)
+                three_term_deflated((dt, du, dp, scratch), weights, sums, 0, size, tag)
+                axpy((phi_slope, dt), factors, nothing, 0, size, tag)
             apply_operator(operator, u, t, dots, team, tag)
             sums[:] = 0.0
-            three_term((t, u, p), weights, sums[:lanes], begin, end, tag)
-            axpy((phi, t), factors, nothing, begin, end, tag)
-            add_up(team, sums)
+            three_term((t, u, p), weights, sums[:lanes], 0, size, tag)
+            axpy((phi, t), factors, nothing, 0, size, tag)
             for lane in range(lanes):
                 if k < n_terms[rows[lane]]:
-                    growth[lane] = max(growth[lane], sums[lane] * lanes / size)
-        wait(team)
+                    growth[lane] = max(growth[lane], sums[lane] / lengths[lane])
         inner(phi, phi, dots, team, tag)
         string_elements(layout, phi, phi, shared, terms[:size], scratch, team, tag)
-        if team.rank == 0:
-            for lane in range(lanes):
-                squares[pairs[lane]], growths[pairs[lane]] = dots[lane], growth[lane]
-                for s in range(layout.strings):
-                    elements[pairs[lane], s] = shared[s, lane]
-        wait(team)
+        for lane in range(lanes):
+            squares[pairs[lane]], growths[pairs[lane]] = dots[lane], growth[lane]
+            for s in range(layout.strings):
+                elements[pairs[lane], s] = shared[s, lane]
         if respond:
             inner(phi, phi_slope, dots, team, tag)
             string_elements(layout, phi, phi_slope, shared, terms[:size], scratch, team, tag)
-            if team.rank == 0:
-                for lane in range(lanes):
-                    square_slopes[pairs[lane]] = 2.0 * dots[lane]
-                    for s in range(layout.strings):
-                        slopes[pairs[lane], s] = 2.0 * shared[s, lane]
-            wait(team)
+            for lane in range(lanes):
+                square_slopes[pairs[lane]] = 2.0 * dots[lane]
+                for s in range(layout.strings):
+                    slopes[pairs[lane], s] = 2.0 * shared[s, lane]

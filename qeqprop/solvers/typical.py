@@ -8,14 +8,14 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
 
 from qeqprop.checks import check_fields
 from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.thermal import (
     Moments,
-    spectral_range,
+    Outline,
+    outline,
     thermal_average,
     thermal_energy,
     thermal_moments,
@@ -35,11 +35,13 @@ class Typical:
     """The Gibbs state ``exp(-H/T)/Z`` seen through random vectors (canonical typicality): from about 10 to 24 sites.
 
     With independent random signs r, ``<O> = sum_r <phi_r|O|phi_r> / sum_r <phi_r|phi_r>`` of the thermal vectors
-    ``|phi_r> = exp(-H/2T) |r>``. The response is the exact derivative of this quotient with respect to the
-    perturbation, which is the Kubo-Mori response ``-(1/T)[(O;N) - <O><N>]`` up to an error of the same kind. Nothing is
-    measured projectively (``shots`` is 0): the standard errors are those of the trace, from leaving out one vector at a
-    time, with all covariances between strings. They fall like ``1/sqrt(vectors)`` and, at a given temperature, like
-    ``2^(-sites/2)`` or a smaller power the colder it is; only where few levels have weight it takes many vectors.
+    ``|phi_r> = exp(-H/2T) |r>``; some of the lowest levels enter exactly, and r samples the rest of the space. The
+    response is the exact derivative of this quotient with respect to the perturbation, which is the Kubo-Mori response
+    ``-(1/T)[(O;N) - <O><N>]`` up to an error of the same kind.
+
+    Nothing is measured projectively (``shots`` is 0): the standard errors are those of the trace, from leaving out one
+    vector at a time, with all covariances between strings. They fall like ``1/sqrt(vectors)`` and, where it is warm,
+    like ``2^(-sites/2)``; where it is so cold that only the levels taken exactly have weight, there is little error.
 
     Every sample, nudge and call has random vectors of its own, fixed by the key of the call. So errors of different
     states are independent, as the rules' error bars take for granted. A nudged difference is therefore as noisy as its
@@ -54,6 +56,7 @@ class Typical:
         temperature: above zero. The time grows like its inverse square root.
         vectors: random vectors for each sample. Thirty-two know their own error to about 12 %. A call that asks for a
             precision takes as many more as this needs.
+        levels: how many of the lowest levels enter exactly; at most a quarter of all.
         tolerance: largest relative error of a thermal vector.
 
     Raises:
@@ -66,6 +69,7 @@ class Typical:
 
     temperature: Annotated[float, Gt(0)] = 1.0
     vectors: Annotated[int, Ge(2)] = 32
+    levels: Annotated[int, Ge(0)] = 8
     tolerance: Annotated[float, Gt(0)] = 1e-9
 
     def __post_init__(self) -> None:
@@ -77,16 +81,15 @@ class Typical:
         hamiltonians, observables = self._coefficients(problem), np.real(problem.observables.coefficients)
         pushes = None if problem.perturbation is None else np.real(problem.perturbation.coefficients)
         layout = layout_of(table)
-        bounds = _known_bounds(problem.start, hamiltonians, self.temperature)
-        if bounds is None:
-            bounds = spectral_range(layout, hamiltonians, self.temperature)
+        known = _known(problem.start, hamiltonians, self.temperature)
+        if known is None:
+            known = outline(layout, hamiltonians, self.temperature, self.levels)
         streams = np.random.SeedSequence(problem.key or None).spawn(len(hamiltonians))
 
         def moments_of(first: int, last: int) -> Moments:
             seeds = np.array([stream.generate_state(last, np.uint64)[first:] for stream in streams], dtype=np.uint64)
-            return thermal_moments(
-                layout, hamiltonians, self.temperature, bounds, seeds, pushes, 0.1 * self.tolerance
-            )  # rounding errors come on top
+            goal = 0.1 * self.tolerance  # rounding errors come on top
+            return thermal_moments(layout, hamiltonians, self.temperature, known, seeds, pushes, goal)
 
         moments = moments_of(0, self.vectors)
         if precision is not None:
@@ -102,8 +105,7 @@ class Typical:
             start=Start(
                 {
                     "coefficients": hamiltonians,
-                    "lower": bounds[0],
-                    "upper": bounds[1],
+                    **known._asdict(),
                     "temperature": np.full(len(hamiltonians), self.temperature),
                 }
             ),
@@ -142,15 +144,13 @@ class Typical:
             )
 
 
-def _known_bounds(
-    start: Start | None, hamiltonians: FloatArray, temperature: float
-) -> tuple[FloatArray, FloatArray] | None:
-    """The bounds of the spectra, if the start is that of the very same Hamiltonians and temperature."""
+def _known(start: Start | None, hamiltonians: FloatArray, temperature: float) -> Outline | None:
+    """What is known of the spectra, if the start is that of the very same Hamiltonians and temperature."""
     if start is None or "lower" not in start.arrays:
         return None
-    arrays: dict[str, NDArray[np.float64]] = dict(start.arrays)
+    arrays = start.arrays
     same = np.array_equal(arrays["coefficients"], hamiltonians) and np.all(arrays["temperature"] == temperature)
-    return (arrays["lower"], arrays["upper"]) if same else None
+    return Outline(arrays["lower"], arrays["upper"], arrays["lowest"]) if same else None
 
 
 def _certificate(errors: FloatArray) -> Certificate:
