@@ -228,9 +228,9 @@ def test_a_shifted_hamiltonian_has_the_same_state_and_no_response_to_the_shift()
 
 
 @pytest.mark.parametrize("letters", ["XZ", "XZY"])
-def test_threads_teams_and_lanes_agree(letters):
+def test_threads_agree(letters):
     random = np.random.default_rng(4)
-    for sites in (5, 11, 17):
+    for sites in (5, 11):
         labels = random_labels(random, sites, 12, letters)
         coefficients, pushes = random.normal(size=(2, 1, len(labels)))
         answers = []

@@ -93,7 +93,7 @@ def outline(layout: Layout, coefficients: FloatArray, temperature: float, n_lowe
     """
     scale = np.sum(np.abs(coefficients), axis=1)
     goals = np.clip(temperature, 1e-6 * scale, 1e-2 * scale) + np.finfo(np.float64).tiny
-    kept = min(n_lowest, (1 << layout.sites - layout.partner) // 4)
+    kept = min(n_lowest, (1 << (layout.sites - layout.partner)) // 4)
     energies, residuals, vectors = compiled.lowest_states(layout, coefficients, max(1, kept), 1, goals)
     above, errors, _ = compiled.lowest_states(layout, -coefficients, 1, 1, goals)
     lower = np.min(energies - residuals, axis=1)
@@ -106,10 +106,8 @@ def _orthonormal(layout: Layout, vectors: FloatArray) -> FloatArray:
     states = vectors[..., :half] + 1j * vectors[..., half:] if layout.partner else vectors
     with one_blas_thread():
         q = np.swapaxes(np.linalg.qr(np.swapaxes(states, 1, 2))[0], 1, 2)
-    if not layout.partner:
-        return np.ascontiguousarray(np.real(q))
-    parts = [np.concatenate([np.real(state), np.imag(state)], axis=2) for state in (q, 1j * q)]
-    return np.concatenate(parts, axis=1)
+    parts = [np.concatenate([np.real(x), np.imag(x)], axis=2) for x in (q, 1j * q)] if layout.partner else [np.real(q)]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
 
 def exponential_series(half_range: float, tolerance: float) -> tuple[FloatArray, float]:
@@ -167,19 +165,17 @@ def thermal_moments(
     series = np.array([np.pad(c, (0, int(np.max(n_terms)) - len(c))) for c, _ in found])
     coefficients = np.ascontiguousarray(coefficients)
     pushes = np.zeros((0, layout.strings)) if perturbations is None else np.ascontiguousarray(perturbations)
-    pairs, respond = batch * (n_begun + n_random), perturbations is not None
-    elements, squares, growths = np.empty((pairs, layout.strings)), np.empty(pairs), np.empty(pairs)
-    slopes, square_slopes = np.empty((pairs if respond else 0, layout.strings)), np.empty(pairs if respond else 0)
+    pairs, orders = batch * (n_begun + n_random), 1 + int(perturbations is not None)
+    elements, squares, growths = np.empty((orders, pairs, layout.strings)), np.empty((orders, pairs)), np.empty(pairs)
     seeds = np.ascontiguousarray(seeds)
 
     def work(chunks: IntArray, space: FloatArray, tag: tuple[int, ...]) -> None:
         thermal_tasks.thermal(
             layout, coefficients, pushes, chunks, lowest, n_begun, seeds, lower + widths, widths, series, n_terms,
-            elements, squares, slopes, square_slopes, growths, space, teams(1)[0], tag,
+            elements, squares, growths, space, teams(1)[0], tag,
         )  # fmt: skip
 
-    rows = thermal_tasks.ROWS if respond else thermal_tasks.ROWS - 5
-    _distribute(layout, pairs, rows, work)
+    _distribute(layout, pairs, thermal_tasks.ROWS[orders - 1], work)
     shape = (batch, n_begun + n_random, -1)
 
     def whole(moments: FloatArray) -> FloatArray:
@@ -190,12 +186,12 @@ def thermal_moments(
     # were the interval wrong, the terms left out would have grown like those that were taken
     missing = np.array([tail for _, tail in found]) * np.sqrt(np.max(growths.reshape(shape), axis=(1, 2)))
     rounding = np.finfo(np.float64).eps * np.sqrt(n_terms)
-    total = whole(squares)
+    total = whole(squares[0])
     return Moments(
-        whole(elements),
+        whole(elements[0]),
         total,
-        whole(slopes) if respond else None,
-        whole(square_slopes) if respond else None,
+        whole(elements[1]) if orders == 2 else None,
+        whole(squares[1]) if orders == 2 else None,
         (missing + rounding) / np.sqrt(np.mean(total, axis=(1, 2)) / (1 << layout.sites)),
     )
 

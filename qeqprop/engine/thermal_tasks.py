@@ -18,8 +18,8 @@ from qeqprop.engine.kernels import axpy, three_term, three_term_deflated
 from qeqprop.engine.krylov import SKEW, apply_operator, inner
 from qeqprop.engine.tasks import build_operator, gather, string_elements
 
-ROWS = 11
-"""Vectors of a workspace: two diagonals, three terms of the series and their derivatives, two sums, one for scratch."""
+ROWS = (6, 11)
+"""Vectors of a workspace without and with derivative: diagonals, three terms of the series, their sum, and scratch."""
 
 
 @nb.njit(**OPTIONS)
@@ -80,7 +80,7 @@ def begin_vectors(lowest, n_begun, seeds, rows, vectors, x, scratch, dots, team,
 @nb.njit(**OPTIONS)
 def thermal(
     layout, coefficients, perturbations, chunks, lowest, n_begun, seeds, centres, widths, series, n_terms, elements,
-    squares, slopes, square_slopes, growths, space, team, tag,
+    squares, growths, space, team, tag,
 ):  # fmt: skip
     """``phi = sum_k c_k T_k((H - centre) / width) r`` and its derivative along N, seen through all strings.
 
@@ -96,11 +96,10 @@ def thermal(
         centres, widths: (batch,) middle and half width of an interval that holds the spectrum.
         series: (batch, longest) the c_k.
         n_terms: (batch,) how many of them, at least two.
-        elements: (n_pairs, n_strings) result: ``<phi|P_s|phi>``.
-        squares: (n_pairs,) result: ``<phi|phi>``.
-        slopes, square_slopes: their derivatives, if wanted.
+        elements: (1 or 2, n_pairs, n_strings) result: ``<phi|P_s|phi>`` and, if wanted, its derivative.
+        squares: (1 or 2, n_pairs) result: ``<phi|phi>`` and its derivative.
         growths: (n_pairs,) result: the largest ``|t_k|^2 / |r|^2``, at most one if the interval is right.
-        space: workspace of ROWS (ROWS - 5 without derivative) rows of ``dim * lanes + SKEW`` and of n_strings * lanes.
+        space: workspace of ROWS rows of ``dim * lanes + SKEW`` and of n_strings * lanes.
         team: of one thread.
         tag: tuple of as many numbers as lanes.
     """
@@ -110,11 +109,10 @@ def thermal(
     respond = perturbations.shape[0] > 0
     diagonal, phi, terms = space[:size], space[width : width + size], space[2 * width : 5 * width]
     scratch = space[5 * width : 5 * width + size]
-    first = (11 if respond else 6) * width
     last = 6 * width if respond else 0  # without derivative these are never touched
     push, phi_slope = space[last : last + size], space[last + width : last + width + size]
     term_slopes = space[last + 2 * width : last + 5 * width]
-    shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
+    shared = space[space.size - layout.strings * lanes :].reshape((layout.strings, lanes))
     flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
     push_flips, push_values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
     signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values)
@@ -165,16 +163,12 @@ def thermal(
             for lane in range(lanes):
                 if k < n_terms[rows[lane]]:
                     growth[lane] = max(growth[lane], sums[lane] / lengths[lane])
-        inner(phi, phi, dots, team, tag)
-        string_elements(layout, phi, phi, shared, terms[:size], scratch, team, tag)
-        for lane in range(lanes):
-            squares[pairs[lane]], growths[pairs[lane]] = dots[lane], growth[lane]
-            for s in range(layout.strings):
-                elements[pairs[lane], s] = shared[s, lane]
-        if respond:
-            inner(phi, phi_slope, dots, team, tag)
-            string_elements(layout, phi, phi_slope, shared, terms[:size], scratch, team, tag)
+        for order in range(elements.shape[0]):
+            ket = phi_slope if order else phi
+            inner(phi, ket, dots, team, tag)
+            string_elements(layout, phi, ket, shared, terms[:size], scratch, team, tag)
             for lane in range(lanes):
-                square_slopes[pairs[lane]] = 2.0 * dots[lane]
+                growths[pairs[lane]] = growth[lane]
+                squares[order, pairs[lane]] = (1 + order) * dots[lane]
                 for s in range(layout.strings):
-                    slopes[pairs[lane], s] = 2.0 * shared[s, lane]
+                    elements[order, pairs[lane], s] = (1 + order) * shared[s, lane]
