@@ -126,7 +126,7 @@ def answer_of(labels, coefficients, solver, pushes=None, key=(1, 2, 3), **choice
 
 
 @pytest.mark.parametrize("letters", ["XZ", "XZY"])
-@pytest.mark.parametrize("temperature", [0.5, 3.0])
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 3.0])
 def test_averages_and_responses_scatter_around_the_exact_ones_as_their_errors_say(letters, temperature):
     random = np.random.default_rng(5)
     labels = random_labels(random, 8, 30, letters)

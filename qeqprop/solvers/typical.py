@@ -32,7 +32,7 @@ MOST_VECTORS = 4096
 
 @dataclass(frozen=True)
 class Typical:
-    """The Gibbs state ``exp(-H/T)/Z`` seen through random vectors (canonical typicality): from about 10 to 24 sites.
+    """The Gibbs state ``exp(-H/T)/Z`` seen through random vectors (canonical typicality): from 10 to about 20 sites.
 
     With independent random signs r, ``<O> = sum_r <phi_r|O|phi_r> / sum_r <phi_r|phi_r>`` of the thermal vectors
     ``|phi_r> = exp(-H/2T) |r>``; some of the lowest levels enter exactly, and r samples the rest of the space. The
@@ -49,8 +49,8 @@ class Typical:
     divided by anything.
 
     The certificate's ``residual`` is the relative error of the thermal vectors, ``|phi - exp(-H/2T) r| / |phi|``,
-    bounded by the terms that their Chebyshev series leaves out; gaps, couplings and overlap are nan, and levels are not
-    counted.
+    bounded by the terms that their Chebyshev series leaves out. The gap above, couplings and overlap are nan, and levels
+    are not counted.
 
     Attributes:
         temperature: above zero. The time grows like its inverse square root.
