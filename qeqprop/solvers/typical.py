@@ -49,7 +49,7 @@ class Typical:
     divided by anything.
 
     The certificate's ``residual`` is the relative error of the thermal vectors, ``|phi - exp(-H/2T) r| / |phi|``,
-    bounded by the terms that their Chebyshev series leaves out. The gap above, couplings and overlap are nan, and levels
+    bounded by the terms that their Chebyshev series leaves out. The gap above, couplings and overlap are nan; levels
     are not counted.
 
     Attributes:
