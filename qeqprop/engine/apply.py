@@ -1,4 +1,4 @@
-"""``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, higher sites three a pass."""
+"""``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, higher sites from afar."""
 
 # numba infers the types of compiled functions
 # pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportArgumentType=false
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba as nb
 
 from qeqprop.engine.kernels import (
+    add_far_flips,
     add_signed_flips,
     add_weighted_flips,
     apply_within_tiles,
@@ -20,7 +21,6 @@ from qeqprop.engine.kernels import (
     two_site_pass_dot,
 )
 from qeqprop.engine.layout import SIGN_PATTERNS
-from qeqprop.engine.team import share, wait
 from qeqprop.engine.vectors import TILE
 
 OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": True}
@@ -58,18 +58,18 @@ def flip_weights(layout, values, weights):
 
 
 @nb.njit(**INLINED)
-def _pass(flips, x, y, bit, sites, begin, end, left, right, with_dot):
+def _pass(flips, x, y, bit, sites, begin, end, with_dot):
     if sites == 3:
         if with_dot:
-            return three_site_pass_dot(flips, x, y, bit, begin, end, left, right)
-        return three_site_pass(flips, x, y, bit, begin, end, left, right)
+            return three_site_pass_dot(flips, x, y, bit, begin, end)
+        return three_site_pass(flips, x, y, bit, begin, end)
     if sites == 2:
         if with_dot:
-            return two_site_pass_dot(flips, x, y, bit, begin, end, left, right)
-        return two_site_pass(flips, x, y, bit, begin, end, left, right)
+            return two_site_pass_dot(flips, x, y, bit, begin, end)
+        return two_site_pass(flips, x, y, bit, begin, end)
     if with_dot:
-        return one_site_pass_dot(flips, x, y, bit, begin, end, left, right)
-    return one_site_pass(flips, x, y, bit, begin, end, left, right)
+        return one_site_pass_dot(flips, x, y, bit, begin, end)
+    return one_site_pass(flips, x, y, bit, begin, end)
 
 
 @nb.njit(**INLINED)
@@ -77,15 +77,16 @@ def passes(flips, x, y, low, high, begin, end, with_dot):
     """``y += sum_k flips[k] X_k x`` for ``low <= k < high``, three sites at a time; with_dot: returns ``x . y``."""
     bit = low
     while bit + 3 < high:
-        three_site_pass(flips, x, y, bit, begin, end, 0, 1 << bit)
+        three_site_pass(flips, x, y, bit, begin, end)
         bit += 3
-    return _pass(flips, x, y, bit, high - bit, begin, end, 0, 1 << bit, with_dot)
+    return _pass(flips, x, y, bit, high - bit, begin, end, with_dot)
 
 
 @nb.njit(**INLINED)
-def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites, with_dot):
-    """All sites below ``sites`` and all signed flips on ``begin <= b < end``; with_dot: returns ``x . y`` there."""
+def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites):
+    """All terms on ``begin <= b < end``; returns ``x . y`` there. ``sites`` are those of the whole state."""
     size = min(1 << BLOCK_SITES, end - begin)
+    inner = min(sites, CHUNK_SITES)
     dot = 0.0
     for first in range(begin, end, size):
         last = first + size
@@ -95,13 +96,15 @@ def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites, with_dot):
             add_weighted_flips(group_mask, group_starts, weights, x, y, x.size, first, last)
         elif values.size:
             add_signed_flips(group_mask, group_starts, sign_starts, sign_z, values, SIGN_PATTERNS, x, y, first, last)
+        if sites > inner:
+            add_far_flips(flips, x, y, inner, sites, first, last)
         if sites > TILE_SITES:
-            dot += passes(flips, x, y, TILE_SITES, min(sites, BLOCK_SITES), first, last, with_dot)
-        elif with_dot:
+            dot += passes(flips, x, y, TILE_SITES, min(sites, BLOCK_SITES), first, last, inner <= BLOCK_SITES)
+        else:
             for b in range(first, last):
                 dot += x[b] * y[b]
-    if sites > BLOCK_SITES:
-        dot = passes(flips, x, y, BLOCK_SITES, sites, begin, end, with_dot)
+    if inner > BLOCK_SITES:
+        dot = passes(flips, x, y, BLOCK_SITES, inner, begin, end, True)
     return dot
 
 
@@ -121,35 +124,20 @@ def apply(sites, diagonal, flips, signs, x, y):
     if sites <= BLOCK_SITES and sites > TILE_SITES and signs[4].size == 0:
         apply_within_tiles(diagonal, flips, x, y, 0, x.size)
         return passes(flips, x, y, TILE_SITES, sites, 0, x.size, True)
-    inner = min(sites, CHUNK_SITES)
-    size = 1 << inner
+    size = min(1 << CHUNK_SITES, x.size)
     dot = 0.0
     for begin in range(0, x.size, size):
-        dot += apply_chunk(diagonal, flips, signs, x, y, begin, begin + size, inner, sites == inner)
-    if sites > inner:
-        dot = passes(flips, x, y, inner, sites, 0, x.size, True)
+        dot += apply_chunk(diagonal, flips, signs, x, y, begin, begin + size, sites)
     return dot
 
 
 @nb.njit(**OPTIONS)
 def apply_together(sites, diagonal, flips, signs, x, y, team):
     """`apply` by all ranks of a team, each its share; returns that of ``x . y``. Needs 2^CHUNK_SITES amplitudes."""
-    dot = 0.0
+    size = 1 << CHUNK_SITES
     chunks = x.size >> CHUNK_SITES
+    dot = 0.0
     for chunk in range(chunks * team.rank // team.ranks, chunks * (team.rank + 1) // team.ranks):
-        begin = chunk << CHUNK_SITES
-        dot += apply_chunk(
-            diagonal, flips, signs, x, y, begin, begin + (1 << CHUNK_SITES), CHUNK_SITES, sites == CHUNK_SITES
-        )
-    for bit in range(CHUNK_SITES, sites, 3):
-        wait(team)  # a pass works on other shares of y than the one before
-        width = min(3, sites - bit)
-        corners = x.size >> (bit + width)
-        if corners % team.ranks == 0:
-            begin = (corners // team.ranks * team.rank) << (bit + width)
-            end = (corners // team.ranks * (team.rank + 1)) << (bit + width)
-            dot = _pass(flips, x, y, bit, width, begin, end, 0, 1 << bit, bit + 3 >= sites)
-        else:
-            left, right = share(team, 1 << bit)
-            dot = _pass(flips, x, y, bit, width, 0, x.size, left, right, bit + 3 >= sites)
+        begin = chunk * size
+        dot += apply_chunk(diagonal, flips, signs, x, y, begin, begin + size, sites)
     return dot

@@ -54,7 +54,7 @@ def warm_up() -> dict[str, Callable[[], None]]:
     import numpy as np
     from qiskit.quantum_info import PauliList
 
-    from qeqprop.engine import compiled
+    from qeqprop.engine import compiled, thermal
     from qeqprop.engine.layout import layout_of
     from qeqprop.engine.paulis import PauliTable
 
@@ -82,4 +82,16 @@ def warm_up() -> dict[str, Callable[[], None]]:
         states(circuit, np.zeros((1, 3)))
         energy_and_gradient(circuit, np.zeros((1, 3)), sums)
 
-    return {"small networks, side by side": part(4, 8), "larger networks": part(8, 1), "circuits": circuits}
+    def gibbs() -> None:
+        for sites in (4, 8):
+            layout = layout_of(PauliTable.of(PauliList(["X" * sites, "Z" * sites])))
+            coefficients, seeds = np.ones((1, 2)), np.zeros((1, 2), dtype=np.uint64)
+            known = thermal.outline(layout, coefficients, 1.0, 1)
+            thermal.thermal_moments(layout, coefficients, 1.0, known, seeds, coefficients, 1e-6)
+
+    return {
+        "small networks, side by side": part(4, 8),
+        "larger networks": part(8, 1),
+        "Gibbs states": gibbs,
+        "circuits": circuits,
+    }

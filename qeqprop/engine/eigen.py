@@ -5,6 +5,7 @@ Vectors are stored as rows: ``vectors[b, i]`` is eigenvector i of sample b.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 
@@ -43,10 +44,15 @@ class Spectrum:
 def dense_spectrum(table: PauliTable, coefficients: FloatArray) -> Spectrum:
     """All eigenpairs of every sum; coefficients (batch, n_strings)."""
     matrices = table.matrices(coefficients)
-    with _blas_threads().limit(limits=1):  # threads of the library slow small matrices down by an order of magnitude
+    with one_blas_thread():
         energies, columns = np.linalg.eigh(matrices)
         residuals = np.linalg.norm(matrices @ columns - columns * energies[:, None, :], axis=1)
     return Spectrum(energies, np.ascontiguousarray(np.swapaxes(columns, -1, -2)), residuals, table.dim)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Inside, linear algebra is not threaded: its threads slow small matrices down by an order of magnitude."""
+    return _blas_threads().limit(limits=1)
 
 
 @cache

@@ -103,22 +103,19 @@ def apply_within_tiles(typing, diagonal, flips, x, y, begin, end):
 
 
 def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
-    """The kernel ``y += sum_k flips[bit + k] X_(bit + k) x`` for ``sites`` neighbouring sites above the tile.
-
-    It works on ``begin <= b < end`` and there on the columns ``left <= b mod 2^bit < right``.
-    """
+    """The kernel ``y += sum_k flips[bit + k] X_(bit + k) x`` for ``sites`` neighbouring sites above the tile."""
 
     @intrinsic
-    def strided_pass(typing, flips, x, y, bit, begin, end, left, right):
+    def strided_pass(typing, flips, x, y, bit, begin, end):
         def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-            g, source, target, low, first, last, left_, right_ = _pointers(context, builder, signature, arguments)
+            g, source, target, low, first, last = _pointers(context, builder, signature, arguments)
             rows = 1 << sites
             weights = [splat(builder, _scalar(builder, g, builder.add(low, INT64(k)))) for k in range(sites)]
             stride = builder.shl(INT64(1), low)
             block = builder.shl(INT64(rows), low)
             dots = _accumulators(builder, 2)
             with cgutils.for_range_slice(builder, first, last, block, INT64) as (corner, _):  # noqa: SIM117
-                with _loop(builder, builder.add(corner, left_), builder.add(corner, right_), 8) as (column, _):
+                with _loop(builder, corner, builder.add(corner, stride), 8) as (column, _):
                     for half in range(8 // WIDTH):  # a whole cache line of every row, before it is evicted
                         places = [builder.add(column, INT64(half * WIDTH))]
                         for _ in range(rows - 1):
@@ -136,7 +133,7 @@ def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
                 return horizontal_sum(builder, add(builder, builder.load(dots[0]), builder.load(dots[1])))
             return DOUBLE(0.0)
 
-        return types.float64(flips, x, y, bit, begin, end, left, right), code
+        return types.float64(flips, x, y, bit, begin, end), code
 
     return strided_pass
 
@@ -144,6 +141,34 @@ def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
 one_site_pass, one_site_pass_dot = _strided_pass(1, with_dot=False), _strided_pass(1, with_dot=True)
 two_site_pass, two_site_pass_dot = _strided_pass(2, with_dot=False), _strided_pass(2, with_dot=True)
 three_site_pass, three_site_pass_dot = _strided_pass(3, with_dot=False), _strided_pass(3, with_dot=True)
+
+
+@intrinsic
+def add_far_flips(typing, flips, x, y, low, high, begin, end):
+    """``y += sum_k flips[k] X_k x`` for the sites ``low <= k < high`` above the tile, on ``begin <= b < end``.
+
+    Reads x at every flipped place, but y only once: where the state is larger than the caches, that is cheaper than
+    passes, which write y again and again.
+    """
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        g, source, target, first_site, last_site, first, last = _pointers(context, builder, signature, arguments)
+        sums = _accumulators(builder, VECTORS)
+        with _loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            for place, total in zip(places, sums, strict=True):
+                builder.store(load(builder, target, place), total)
+            with _loop(builder, first_site, last_site) as (site, _):
+                weight = splat(builder, _scalar(builder, g, site))
+                flipped = builder.xor(base, builder.shl(INT64(1), site))
+                for v, total in enumerate(sums):
+                    vector = load(builder, source, builder.add(flipped, INT64(v * WIDTH)))
+                    builder.store(multiply_add(builder, weight, vector, builder.load(total)), total)
+            for place, total in zip(places, sums, strict=True):
+                store(builder, builder.load(total), target, place)
+        return context.get_dummy_value()
+
+    return types.void(flips, x, y, low, high, begin, end), code
 
 
 @intrinsic
@@ -262,15 +287,15 @@ def _strided_elements(sites: int) -> Callable[..., Any]:
     """The kernel ``elements[bit + k] += <u|X_(bit + k)|v>`` for ``sites`` neighbouring sites above the tile."""
 
     @intrinsic
-    def strided_elements(typing, u, v, elements, bit, begin, end, left, right):
+    def strided_elements(typing, u, v, elements, bit, begin, end):
         def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-            bra, ket, out, low, first, last, left_, right_ = _pointers(context, builder, signature, arguments)
+            bra, ket, out, low, first, last = _pointers(context, builder, signature, arguments)
             rows = 1 << sites
             stride = builder.shl(INT64(1), low)
             block = builder.shl(INT64(rows), low)
             sums = _accumulators(builder, sites)
             with cgutils.for_range_slice(builder, first, last, block, INT64) as (corner, _):  # noqa: SIM117
-                with _loop(builder, builder.add(corner, left_), builder.add(corner, right_), 8) as (column, _):
+                with _loop(builder, corner, builder.add(corner, stride), 8) as (column, _):
                     for half in range(8 // WIDTH):
                         places = [builder.add(column, INT64(half * WIDTH))]
                         for _ in range(rows - 1):
@@ -285,7 +310,7 @@ def _strided_elements(sites: int) -> Callable[..., Any]:
                 _increase(builder, out, builder.add(low, INT64(k)), horizontal_sum(builder, builder.load(total)))
             return context.get_dummy_value()
 
-        return types.void(u, v, elements, bit, begin, end, left, right), code
+        return types.void(u, v, elements, bit, begin, end), code
 
     return strided_elements
 

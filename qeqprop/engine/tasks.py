@@ -238,11 +238,11 @@ def string_elements(layout, u, v, elements, total, difference, team, tag):
                 elements_within_tiles(u, v, flips, 0, u.size)
                 for bit in range(TILE_SITES, sites, 3):
                     if sites - bit >= 3:
-                        three_site_elements(u, v, flips, bit, 0, u.size, 0, 1 << bit)
+                        three_site_elements(u, v, flips, bit, 0, u.size)
                     elif sites - bit == 2:
-                        two_site_elements(u, v, flips, bit, 0, u.size, 0, 1 << bit)
+                        two_site_elements(u, v, flips, bit, 0, u.size)
                     else:
-                        one_site_elements(u, v, flips, bit, 0, u.size, 0, 1 << bit)
+                        one_site_elements(u, v, flips, bit, 0, u.size)
             for k in range(layout.flip_site.size):
                 elements[layout.flip_index[k], 0] = flips[layout.flip_site[k]]
             if layout.sign_index.size:

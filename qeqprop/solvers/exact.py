@@ -43,7 +43,7 @@ class Exact:
 
     Attributes:
         level: 0 is the ground state; levels count eigenstates, with multiplicity.
-        temperature: above zero the Gibbs state of all levels, up to 10 sites.
+        temperature: above zero the Gibbs state of all levels, up to 10 sites; beyond, there is `Typical`.
         multiplet: "single" takes one state of a degenerate level (and warns if an answer depends on which);
             "average" takes the projector on the whole level.
         tracking: "overlap" follows a state through crossings, "index" takes the level of the same index; by default
@@ -198,7 +198,7 @@ class Exact:
         if self.temperature > 0 and table.num_sites > GIBBS_SITES:
             raise ValueError(
                 f"Argument `temperature` must be 0 above {GIBBS_SITES} sites (a Gibbs state needs every eigenstate), "
-                f"but is {self.temperature} for {table.num_sites} sites."
+                f"but is {self.temperature} for {table.num_sites} sites: use Typical(temperature={self.temperature})."
             )
 
     def _judge(self, settled: Equilibrium, problem: Equilibria) -> None:
