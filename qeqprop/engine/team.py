@@ -11,12 +11,14 @@ lock), never iterations of a loop that might be run one after the other: they wa
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from qeqprop.engine.vectors import WIDTH
@@ -72,6 +74,23 @@ def _arrived(typing, arrivals):
     return types.int64(arrivals), code
 
 
+@intrinsic
+def _give_way(typing):
+    """Lets another thread have the core, where the system knows how: the one waited for may need it."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if os.name == "posix":
+            kind = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+_PATIENCE = 2000
+"""Looks at the barrier before a rank gives way (some microseconds): with a core for each it never comes to that."""
+
+
 @nb.njit(cache=True, nogil=True, forceinline=True)
 def wait(team):
     """Returns when every rank has come here."""
@@ -79,8 +98,11 @@ def wait(team):
         team.epochs[team.rank, 0] += 1
         target = team.epochs[team.rank, 0] * team.ranks
         _arrive(team.arrivals)
+        looks = 0
         while _arrived(team.arrivals) < target:
-            pass
+            looks += 1
+            if looks > _PATIENCE:
+                _give_way()
 
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
