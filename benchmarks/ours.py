@@ -17,7 +17,7 @@ from qeqprop.engine.compiled import TEAM_SITES
 from qeqprop.engine.krylov import SKEW, apply_operator
 from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
-from qeqprop.engine.tasks import build_operator, empty_weights
+from qeqprop.engine.tasks import build_operator, empty_operator
 from qeqprop.engine.team import teams, wait
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.engine.threads import threads as engine_threads
@@ -95,11 +95,8 @@ def applier(task: Task) -> Callable[[int], None]:
 def _applies(layout, coefficients, count, vectors, diagonal, team, tag):
     size = 1 << layout.sites
     width = size + SKEW
-    flips, values, dots = np.empty(64), np.empty(layout.sign_index.size), np.empty(1)
-    weights = empty_weights(layout, team, tag)
-    build_operator(layout, coefficients, np.zeros(1, np.int64), diagonal, flips, values, weights, vectors, team, tag)
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
-    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
+    operator, dots = empty_operator(layout, diagonal, team, tag), np.empty(1)
+    build_operator(layout, coefficients, np.zeros(1, np.int64), operator, vectors, team, tag)
     last = vectors.size // width
     for step in range(count):
         x, y = step % last * width, (step + 1) % last * width

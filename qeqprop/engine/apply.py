@@ -39,6 +39,15 @@ WEIGHTS_LIMIT = 1 << 19
 """Largest table of coefficient vectors (4 MiB): it must be read faster than it can be made anew."""
 
 
+@nb.njit(**INLINED)
+def parity_sign(bits, mask):
+    """``(-1)^popcount(bits & mask)``."""
+    parity = bits & mask
+    for shift in (32, 16, 8, 4, 2, 1):
+        parity ^= parity >> shift
+    return 1.0 - 2.0 * (parity & 1)
+
+
 @nb.njit(**OPTIONS)
 def flip_weights(layout, values, weights):
     """The coefficients of all signed flips at every amplitude, weights (n_groups * dim,)."""
@@ -48,10 +57,7 @@ def flip_weights(layout, values, weights):
         for k in range(layout.sign_starts[group], layout.sign_starts[group + 1]):
             pattern = SIGN_PATTERNS[layout.sign_z[k] & (TILE - 1)]
             for base in range(0, dim, TILE):
-                parity = base & layout.sign_z[k]
-                for shift in (32, 16, 8, 4, 2, 1):
-                    parity ^= parity >> shift
-                value = values[k] * (1.0 - 2.0 * (parity & 1))
+                value = values[k] * parity_sign(base, layout.sign_z[k])
                 place = group * dim + base
                 for b in range(TILE):
                     weights[place + b] += value * pattern[b]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numba as nb
 
-from qeqprop.engine.apply import OPTIONS
+from qeqprop.engine.apply import OPTIONS, parity_sign
 from qeqprop.engine.kernels import axpy, fold, product, split
 from qeqprop.engine.vectors import WIDTH
 
@@ -61,12 +61,7 @@ def build_diagonal(layout, coefficients, diagonal, scratch, tag):
     dim = lanes << sites
     for k in range(layout.rest_z.size):
         for row in range(1 << sites):
-            parity = row & layout.rest_z[k]
-            parity ^= parity >> 32
-            parity ^= parity >> 16
-            parity ^= parity >> 8
-            parity ^= parity >> 4
-            sign = 1.0 - 2.0 * ((0x6996 >> (parity & 15)) & 1)
+            sign = parity_sign(row, layout.rest_z[k])
             for lane in range(lanes):
                 diagonal[row * lanes + lane] += sign * coefficients[layout.rest_index[k], lane]
     if layout.partner:
@@ -105,12 +100,7 @@ def diagonal_elements(layout, u, v, elements, total, difference, sums, tag):
         for lane in range(lanes):
             elements[layout.rest_index[k], lane] = 0.0
         for row in range(1 << sites):
-            parity = row & layout.rest_z[k]
-            parity ^= parity >> 32
-            parity ^= parity >> 16
-            parity ^= parity >> 8
-            parity ^= parity >> 4
-            sign = 1.0 - 2.0 * ((0x6996 >> (parity & 15)) & 1)
+            sign = parity_sign(row, layout.rest_z[k])
             for lane in range(lanes):
                 elements[layout.rest_index[k], lane] += sign * total[row * lanes + lane]
     for m in range(sites - 1, -1, -1):

@@ -173,7 +173,7 @@ def add_far_flips(typing, flips, x, y, low, high, begin, end):
 
 @intrinsic
 def add_signed_flips(typing, group_mask, group_starts, sign_starts, sign_z, signs, patterns, x, y, begin, end):
-    """``y += sum_s signs[s] (-1)^popcount(b & z_s) x[b xor mask]`` for ``begin <= b < end``; returns ``x . y`` there.
+    """``y += sum_s signs[s] (-1)^popcount(b & z_s) x[b xor mask]`` for ``begin <= b < end``.
 
     The coefficient vector of a flip mask is summed from the sign patterns of its strings, then used once.
     """
@@ -183,7 +183,6 @@ def add_signed_flips(typing, group_mask, group_starts, sign_starts, sign_z, sign
             context, builder, signature, arguments
         )
         sums, coefficient = _accumulators(builder, VECTORS), _accumulators(builder, VECTORS)
-        dot = _accumulators(builder, 2)
         with _loop(builder, first, last, TILE) as (base, _):
             places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
             for place, total in zip(places, sums, strict=True):
@@ -207,15 +206,12 @@ def add_signed_flips(typing, group_mask, group_starts, sign_starts, sign_z, sign
                         flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
                         result = multiply_add(builder, builder.load(weights), flipped, builder.load(total))
                         builder.store(result, total)
-            for v, (place, total) in enumerate(zip(places, sums, strict=True)):
-                result = builder.load(total)
-                store(builder, result, target, place)
-                part = multiply_add(builder, result, load(builder, source, place), builder.load(dot[v % 2]))
-                builder.store(part, dot[v % 2])
-        return horizontal_sum(builder, add(builder, builder.load(dot[0]), builder.load(dot[1])))
+            for place, total in zip(places, sums, strict=True):
+                store(builder, builder.load(total), target, place)
+        return context.get_dummy_value()
 
     arguments = (group_mask, group_starts, sign_starts, sign_z, signs, patterns, x, y, begin, end)
-    return types.float64(*arguments), code
+    return types.void(*arguments), code
 
 
 @intrinsic
@@ -224,7 +220,7 @@ def add_weighted_flips(typing, group_mask, group_starts, weights, x, y, dim, beg
 
     def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
         masks, starts, weight, source, target, size, first, last = _pointers(context, builder, signature, arguments)
-        sums, dot = _accumulators(builder, VECTORS), _accumulators(builder, 2)
+        sums = _accumulators(builder, VECTORS)
         with _loop(builder, first, last, TILE) as (base, _):
             places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
             for place, total in zip(places, sums, strict=True):
@@ -238,15 +234,12 @@ def add_weighted_flips(typing, group_mask, group_starts, weights, x, y, dim, beg
                         flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
                         coefficient = load(builder, weight, builder.add(row, place))
                         builder.store(multiply_add(builder, coefficient, flipped, builder.load(total)), total)
-            for v, (place, total) in enumerate(zip(places, sums, strict=True)):
-                result = builder.load(total)
-                store(builder, result, target, place)
-                part = multiply_add(builder, result, load(builder, source, place), builder.load(dot[v % 2]))
-                builder.store(part, dot[v % 2])
-        return horizontal_sum(builder, add(builder, builder.load(dot[0]), builder.load(dot[1])))
+            for place, total in zip(places, sums, strict=True):
+                store(builder, builder.load(total), target, place)
+        return context.get_dummy_value()
 
     arguments = (group_mask, group_starts, weights, x, y, dim, begin, end)
-    return types.float64(*arguments), code
+    return types.void(*arguments), code
 
 
 # --- matrix elements of the flips -----------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ SKEW = 136
 """Doubles between vectors of a workspace: the same amplitude of two vectors falls into different cache sets."""
 
 _EXHAUSTED = 1e-13  # of the norm: the Krylov space holds everything the start can reach
-_NOISE_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @nb.njit(**INLINED)
@@ -61,16 +61,20 @@ def inner(x, y, sums, team, tag):
     add_up(team, sums)
 
 
+@nb.njit(**INLINED)
+def splitmix(z):
+    """Random bits from multiples of GOLDEN: Steele, Lea & Flood, "Fast splittable pseudorandom generators" (2014)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
 @nb.njit(**OPTIONS)
 def add_noise(x, amount, seed, team):
     """Adds numbers from -amount to amount that are a function of the position and the seed only."""
     begin, end = share(team, x.size)
     for k in range(begin, end):
-        # splitmix64 (Steele, Lea & Flood 2014)
-        z = (np.uint64(k) + np.uint64(1) + np.uint64(seed) * np.uint64(0x632BE59BD9B4E019)) * _NOISE_MULTIPLIER
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
+        z = splitmix((np.uint64(k) + np.uint64(1) + np.uint64(seed) * np.uint64(0x632BE59BD9B4E019)) * GOLDEN)
         x[k] += amount * (2.0 * (np.float64(z >> np.uint64(11)) / 9007199254740992.0) - 1.0)
 
 

@@ -43,16 +43,25 @@ MEAN_FIELD_SITES = 10
 
 
 @nb.njit(**OPTIONS)
-def empty_weights(layout, team, tag):
-    """Room for the `flip_weights` where they are worth it: one small sample by one thread."""
+def empty_operator(layout, diagonal, team, tag):
+    """Room for sums: ``(sites, diagonal, flip_site, flips, signs)`` with the diagonal (dim * lanes,) of the caller.
+
+    The `flip_weights` have room only where they are worth it: one small sample by one thread.
+    """
+    lanes = len(tag)
     size = layout.group_mask.size << layout.sites
-    return np.empty(size if len(tag) == 1 and team.ranks == 1 and size <= WEIGHTS_LIMIT else 0)
+    weights = np.empty(size if lanes == 1 and team.ranks == 1 and size <= WEIGHTS_LIMIT else 0)
+    values = np.empty(layout.sign_index.size * lanes)
+    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
+    return layout.sites, diagonal, layout.flip_site, np.empty(64 * lanes), signs
 
 
 @nb.njit(**OPTIONS)
-def build_operator(layout, coefficients, rows, diagonal, flips, values, weights, scratch, team, tag):
-    """The sums of the samples ``rows`` in kernel order; coefficients (batch, n_strings)."""
+def build_operator(layout, coefficients, rows, operator, scratch, team, tag):
+    """Fills an operator with the sums of the samples ``rows``; coefficients (batch, n_strings)."""
     lanes = len(tag)
+    _, diagonal, _, flips, signs = operator
+    values, weights = signs[4], signs[5]
     mine = np.empty((layout.strings, lanes))
     for lane in range(lanes):
         for s in range(layout.strings):
@@ -122,13 +131,11 @@ def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
     size = vectors.shape[2] * lanes
     width = size + SKEW
     diagonal, x, y = space[:size], space[width : width + size], space[2 * width : 2 * width + size]
-    flips, values, dots = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes), np.empty(lanes)
-    weights = empty_weights(layout, team, tag)
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
-    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
+    dots = np.empty(lanes)
+    operator = empty_operator(layout, diagonal, team, tag)
     which = np.zeros(vectors.shape[0], dtype=np.int64)
     for rows in chunks:
-        build_operator(layout, coefficients, rows, diagonal, flips, values, weights, y, team, tag)
+        build_operator(layout, coefficients, rows, operator, y, team, tag)
         gather(vectors, which, rows, x, team, tag)
         apply_operator(operator, x, y, dots, team, tag)
         wait(team)
@@ -170,17 +177,14 @@ def settle(
     known = space[2 * width : 2 * width + n_kept * size]
     first = 2 * width + n_kept * size + SKEW
     basis = space[first:]
-    flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
-    weights = empty_weights(layout, team, tag)
     tables = np.empty((11, max(n_rows, 2 * n_kept + 5), lanes))
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
-    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
+    operator = empty_operator(layout, diagonal, team, tag)
     goal, norm, floor = np.empty(lanes), np.empty(lanes), np.zeros(lanes)
     energy, residual = np.empty(lanes), np.empty(lanes)
     which = np.zeros(vectors.shape[0] if warm else 0, dtype=np.int64)
     begin, end = share(team, size)
     for rows in chunks:
-        build_operator(layout, coefficients, rows, diagonal, flips, values, weights, basis, team, tag)
+        build_operator(layout, coefficients, rows, operator, basis, team, tag)
         for lane in range(lanes):
             goal[lane], norm[lane] = goals[rows[lane]], norms[rows[lane]]
         for state in range(n_states):
@@ -333,12 +337,9 @@ def respond(
     psi = p[:size]
     first = 5 * width + n_known * copies * size
     shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
-    flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
-    weights = empty_weights(layout, team, tag)
     scratch = np.zeros((6, lanes))
     energy, weight = np.empty(lanes), np.empty(lanes)
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
-    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
+    operator = empty_operator(layout, diagonal, team, tag)
     which = np.zeros(vectors.shape[0], dtype=np.int64)
     shares = np.zeros((n_known * copies, lanes))
     for rows in chunks:
@@ -351,7 +352,7 @@ def respond(
         for lane in range(lanes):
             energy[lane] = energies[rows[lane]]
         gather(vectors, state, rows, psi, team, tag)
-        build_operator(layout, perturbations, rows, diagonal, flips, values, weights, y, team, tag)
+        build_operator(layout, perturbations, rows, operator, y, team, tag)
         apply_operator(operator, psi, right, scratch[0], team, tag)
         wait(team)
         for b in range(begin, end):
@@ -359,7 +360,7 @@ def respond(
         wait(team)
         for k in range(n_known * copies):
             inner(known[k * size : (k + 1) * size], right, shares[k], team, tag)  # -<k|N|n>
-        build_operator(layout, coefficients, rows, diagonal, flips, values, weights, y, team, tag)
+        build_operator(layout, coefficients, rows, operator, y, team, tag)
         for b in range(begin, end):
             diagonal[b] -= energy[b % lanes]
         wait(team)

@@ -15,8 +15,8 @@ import numpy as np
 
 from qeqprop.engine.apply import OPTIONS
 from qeqprop.engine.kernels import axpy, three_term, three_term_deflated
-from qeqprop.engine.krylov import SKEW, apply_operator, inner
-from qeqprop.engine.tasks import build_operator, empty_weights, gather, string_elements
+from qeqprop.engine.krylov import GOLDEN, SKEW, apply_operator, inner, splitmix
+from qeqprop.engine.tasks import build_operator, empty_operator, gather, string_elements
 
 ROWS = (6, 11)
 """Vectors of a workspace without and with derivative: diagonals, three terms of the series, their sum, and scratch."""
@@ -24,20 +24,14 @@ ROWS = (6, 11)
 
 @nb.njit(**OPTIONS)
 def random_signs(x, seeds, tag):
-    """Fills every lane with +1 and -1, which are a function of the place and of the lane's seed only.
-
-    Source: Steele, Lea & Flood, "Fast splittable pseudorandom number generators" (2014): splitmix64.
-    """
+    """Fills every lane with +1 and -1, which are a function of the place and of the lane's seed only."""
     lanes = len(tag)
     for lane in range(lanes):
         bits = np.uint64(0)
         for b in range(x.size // lanes):
             place = np.uint64(b)
             if b % 64 == 0:
-                bits = seeds[lane] + ((place >> np.uint64(6)) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-                bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-                bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-                bits ^= bits >> np.uint64(31)
+                bits = splitmix(seeds[lane] + ((place >> np.uint64(6)) + np.uint64(1)) * GOLDEN)
             odd = (bits >> (place & np.uint64(63))) & np.uint64(1)
             x[b * lanes + lane] = 1.0 - 2.0 * np.float64(odd)
 
@@ -113,13 +107,7 @@ def thermal(
     push, phi_slope = space[last : last + size], space[last + width : last + width + size]
     term_slopes = space[last + 2 * width : last + 5 * width]
     shared = space[space.size - layout.strings * lanes :].reshape((layout.strings, lanes))
-    flips, values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
-    push_flips, push_values = np.empty(64 * lanes), np.empty(layout.sign_index.size * lanes)
-    table, push_table = empty_weights(layout, team, tag), empty_weights(layout, team, tag)
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, table)
-    push_signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, push_values, push_table)
-    operator = (layout.sites, diagonal, layout.flip_site, flips, signs)
-    perturbation = (layout.sites, push, layout.flip_site, push_flips, push_signs)
+    operator, perturbation = empty_operator(layout, diagonal, team, tag), empty_operator(layout, push, team, tag)
     rows, vectors = np.empty(lanes, dtype=np.int64), np.empty(lanes, dtype=np.int64)
     weights, factors, sums, dots = np.empty(4 * lanes), np.empty(lanes), np.empty(2 * lanes), np.empty(lanes)
     growth, nothing, lengths = np.empty(lanes), np.empty(0), np.empty(lanes)
@@ -130,9 +118,9 @@ def thermal(
             rows[lane], vectors[lane] = pairs[lane] // n_vectors, pairs[lane] % n_vectors
             longest = max(longest, n_terms[rows[lane]])
             factors[lane], growth[lane] = series[rows[lane], 0], 0.0
-        build_operator(layout, coefficients, rows, diagonal, flips, values, table, scratch, team, tag)
+        build_operator(layout, coefficients, rows, operator, scratch, team, tag)
         if respond:
-            build_operator(layout, perturbations, rows, push, push_flips, push_values, push_table, scratch, team, tag)
+            build_operator(layout, perturbations, rows, perturbation, scratch, team, tag)
             phi_slope[:] = 0.0
             term_slopes[:size] = 0.0
         begin_vectors(lowest, n_begun, seeds, rows, vectors, terms[:size], scratch, dots, team, tag)
