@@ -14,10 +14,12 @@ from threadpoolctl import threadpool_limits
 import qeqprop
 from qeqprop import losses
 from qeqprop.engine.compiled import TEAM_SITES
-from qeqprop.engine.krylov import SKEW, apply_operator
+from qeqprop.engine.apply import apply
+from qeqprop.engine.kernels import at
+from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
-from qeqprop.engine.tasks import build_operator, empty_operator
+from qeqprop.engine.tasks import build_operator, empty_operator, operator_space
 from qeqprop.engine.team import teams, wait
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.engine.threads import threads as engine_threads
@@ -82,23 +84,23 @@ def applier(task: Task) -> Callable[[int], None]:
     size = 1 << layout.sites
     coefficients = np.ascontiguousarray(task.coefficients[:1])
     vectors = np.random.default_rng(0).normal(size=rotation(size) * (size + SKEW))
-    space = np.empty(size)
+    space, parts = np.empty(size), np.empty(operator_space(layout))
     ranks = get_threads() if layout.sites >= TEAM_SITES else 1
 
     def repeat(count: int) -> None:
-        run([partial(_applies, layout, coefficients, count, vectors, space, team, (0,)) for team in teams(ranks)])
+        run([partial(_applies, layout, coefficients, count, vectors, space, parts, team, (0,)) for team in teams(ranks)])
 
     return repeat
 
 
 @numba.njit(nogil=True)
-def _applies(layout, coefficients, count, vectors, diagonal, team, tag):
+def _applies(layout, coefficients, count, vectors, diagonal, parts, team, tag):
     size = 1 << layout.sites
     width = size + SKEW
-    operator, dots = empty_operator(layout, diagonal, team, tag), np.empty(1)
-    build_operator(layout, coefficients, np.zeros(1, np.int64), operator, vectors, team, tag)
+    operator, dots = empty_operator(layout, diagonal, parts, team, tag), np.empty(1)
+    build_operator(layout, coefficients, np.zeros(1, np.int64), diagonal, parts, vectors, team, tag)
     last = vectors.size // width
     for step in range(count):
         x, y = step % last * width, (step + 1) % last * width
-        apply_operator(operator, vectors[x : x + size], vectors[y : y + size], dots, team, tag)
+        apply(operator, at(vectors, x), at(vectors, y), dots, team, tag)
         wait(team)

@@ -1,4 +1,7 @@
-"""``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, higher sites from afar."""
+"""``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, higher sites from afar.
+
+Vectors are addresses here (see `kernels.at`), and so are the parts of an `Operator`.
+"""
 
 # numba infers the types of compiled functions
 # pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportArgumentType=false
@@ -6,12 +9,15 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba as nb
 
 from qeqprop.engine.kernels import (
     add_far_flips,
     add_signed_flips,
     add_weighted_flips,
+    apply_lanes,
     apply_within_tiles,
     one_site_pass,
     one_site_pass_dot,
@@ -20,6 +26,7 @@ from qeqprop.engine.kernels import (
     two_site_pass,
     two_site_pass_dot,
 )
+from qeqprop.engine.kernels import dot as dot_product
 from qeqprop.engine.layout import SIGN_PATTERNS
 from qeqprop.engine.vectors import TILE
 
@@ -46,6 +53,35 @@ def parity_sign(bits, mask):
     for shift in (32, 16, 8, 4, 2, 1):
         parity ^= parity >> shift
     return 1.0 - 2.0 * (parity & 1)
+
+
+class Operator(NamedTuple):
+    """A Pauli sum (one in each lane) as the kernels take it; all but the numbers are addresses.
+
+    Attributes:
+        sites, dim: of the state, with the site that holds real and imaginary part.
+        diagonal: (dim * lanes,) all strings of Z.
+        n_flips, flip_site: the flips of one site, as in the layout.
+        flips: (64 * lanes,) the coefficients of X_k, zero where there is none.
+        n_groups, group_mask, group_starts, sign_starts, sign_z: the signed flips, as in the layout.
+        values: (n_signs * lanes,) their coefficients.
+        n_weights, weights: the `flip_weights`, (n_groups * dim,), or none.
+    """
+
+    sites: int
+    dim: int
+    diagonal: Any
+    n_flips: int
+    flip_site: Any
+    flips: Any
+    n_groups: int
+    group_mask: Any
+    group_starts: Any
+    sign_starts: Any
+    sign_z: Any
+    values: Any
+    n_weights: int
+    weights: Any
 
 
 @nb.njit(**OPTIONS)
@@ -89,61 +125,54 @@ def passes(flips, x, y, low, high, begin, end, with_dot):
 
 
 @nb.njit(**INLINED)
-def apply_chunk(diagonal, flips, signs, x, y, begin, end, sites):
-    """All terms on ``begin <= b < end``; returns ``x . y`` there. ``sites`` are those of the whole state."""
+def _apply_chunk(operator, x, y, begin, end):
+    """All terms on ``begin <= b < end``; returns ``x . y`` there."""
+    sites, flips = operator.sites, operator.flips
     size = min(1 << BLOCK_SITES, end - begin)
     inner = min(sites, CHUNK_SITES)
     dot = 0.0
     for first in range(begin, end, size):
         last = first + size
-        apply_within_tiles(diagonal, flips, x, y, first, last)
-        group_mask, group_starts, sign_starts, sign_z, values, weights = signs
-        if weights.size:
-            add_weighted_flips(group_mask, group_starts, weights, x, y, x.size, first, last)
-        elif values.size:
-            add_signed_flips(group_mask, group_starts, sign_starts, sign_z, values, SIGN_PATTERNS, x, y, first, last)
+        apply_within_tiles(operator.diagonal, flips, x, y, first, last)
+        if operator.n_weights:
+            add_weighted_flips(
+                operator.group_mask, operator.group_starts, operator.weights, x, y, operator.dim, first, last
+            )
+        elif operator.n_groups:
+            add_signed_flips(
+                operator.group_mask, operator.group_starts, operator.sign_starts, operator.sign_z, operator.values,
+                SIGN_PATTERNS, x, y, first, last,
+            )  # fmt: skip
         if sites > inner:
             add_far_flips(flips, x, y, inner, sites, first, last)
         if sites > TILE_SITES:
             dot += passes(flips, x, y, TILE_SITES, min(sites, BLOCK_SITES), first, last, inner <= BLOCK_SITES)
-        else:
-            for b in range(first, last):
-                dot += x[b] * y[b]
     if inner > BLOCK_SITES:
         dot = passes(flips, x, y, BLOCK_SITES, inner, begin, end, True)
     return dot
 
 
 @nb.njit(**INLINED)
-def apply(sites, diagonal, flips, signs, x, y):
-    """``y = H x``; returns ``x . y``.
+def apply(operator, x, y, dots, team, tag):
+    """``y = H x`` and this rank's share of ``dots = x . y``; x and y (dim * lanes,), dots an array (lanes,).
 
-    Args:
-        sites: the state has 2^sites amplitudes.
-        diagonal: (dim,) all strings of Z.
-        flips: (sites,) or longer, the coefficients of X_k.
-        signs: group_mask, group_starts, sign_starts and sign_z of the layout, the coefficients of its signed flips, and
-            their `flip_weights`, or an empty array.
-        x: (dim,).
-        y: (dim,) result.
+    A team needs at least 2^CHUNK_SITES amplitudes.
     """
-    if sites <= BLOCK_SITES and sites > TILE_SITES and signs[4].size == 0:
-        apply_within_tiles(diagonal, flips, x, y, 0, x.size)
-        return passes(flips, x, y, TILE_SITES, sites, 0, x.size, True)
-    size = min(1 << CHUNK_SITES, x.size)
-    dot = 0.0
-    for begin in range(0, x.size, size):
-        dot += apply_chunk(diagonal, flips, signs, x, y, begin, begin + size, sites)
-    return dot
-
-
-@nb.njit(**OPTIONS)
-def apply_together(sites, diagonal, flips, signs, x, y, team):
-    """`apply` by all ranks of a team, each its share; returns that of ``x . y``. Needs 2^CHUNK_SITES amplitudes."""
-    size = 1 << CHUNK_SITES
-    chunks = x.size >> CHUNK_SITES
-    dot = 0.0
-    for chunk in range(chunks * team.rank // team.ranks, chunks * (team.rank + 1) // team.ranks):
-        begin = chunk * size
-        dot += apply_chunk(diagonal, flips, signs, x, y, begin, begin + size, sites)
-    return dot
+    dim = operator.dim
+    if len(tag) > 1:
+        apply_lanes(
+            dim, operator.diagonal, operator.n_flips, operator.flip_site, operator.flips, operator.n_groups,
+            operator.group_mask, operator.sign_starts, operator.sign_z, operator.values, x, y, dots,
+        )  # fmt: skip
+    elif TILE_SITES < operator.sites <= BLOCK_SITES and operator.n_groups == 0:
+        apply_within_tiles(operator.diagonal, operator.flips, x, y, 0, dim)
+        dots[0] = passes(operator.flips, x, y, TILE_SITES, operator.sites, 0, dim, True)
+    else:
+        size = min(1 << CHUNK_SITES, dim)
+        chunks = dim // size
+        dot = 0.0
+        for chunk in range(chunks * team.rank // team.ranks, chunks * (team.rank + 1) // team.ranks):
+            dot += _apply_chunk(operator, x, y, chunk * size, chunk * size + size)
+        dots[0] = dot
+        if operator.sites == TILE_SITES:  # no pass has seen it
+            dot_product((x, y), dots, dots, 0, dim, tag)

@@ -114,7 +114,7 @@ def lowest_states(
         return max(6, min(_BASIS_ROWS, BASIS_BYTES // (8 * (size + SKEW))))
 
     def numbers(size: int) -> int:
-        return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW
+        return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW + tasks.operator_space(layout)
 
     def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
         tasks.settle(
@@ -134,7 +134,7 @@ def multiply(layout: Layout, coefficients: FloatArray, vectors: FloatArray) -> F
     def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
         tasks.multiply(layout, coefficients, chunks, vectors, results, space, team, tag)
 
-    _distribute("multiply", layout, len(vectors), lambda size: 3 * (size + SKEW), work)
+    _distribute("multiply", layout, len(vectors), lambda size: 3 * (size + SKEW) + tasks.operator_space(layout), work)
     return results[:, 0]
 
 
@@ -193,5 +193,8 @@ def responses(
             elements, relative, tolerance, _MAX_STEPS, space, team, tag,
         )  # fmt: skip
 
-    _distribute("responses", layout, batch, lambda size: 5 * (size + SKEW) + kept * size + LANES * layout.strings, work)
+    def numbers(size: int) -> int:
+        return 6 * (size + SKEW) + kept * size + LANES * layout.strings + tasks.operator_space(layout)
+
+    _distribute("responses", layout, batch, numbers, work)
     return elements, relative

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numba as nb
 
-from qeqprop.engine.apply import OPTIONS, parity_sign
-from qeqprop.engine.kernels import axpy, fold, product, split
+from qeqprop.engine.apply import INLINED, OPTIONS, parity_sign
+from qeqprop.engine.kernels import at, axpy, fold, product, split
 from qeqprop.engine.vectors import WIDTH
 
 
@@ -68,13 +68,14 @@ def build_diagonal(layout, coefficients, diagonal, scratch, tag):
         diagonal[dim : 2 * dim] = diagonal[:dim]
 
 
-@nb.njit(**OPTIONS)
-def _fold_rows(a, size, lanes, sums, tag):
+@nb.njit(**INLINED)
+def _fold_rows(a, size, sums, tag):
     """``a[:size] += a[size : 2 size]``; sums (lanes,) of the differences before."""
+    lanes = len(tag)
     for lane in range(lanes):
         sums[lane] = 0.0
     if size >= 4 * WIDTH:
-        fold((a[:size], a[size : 2 * size]), sums[:0], sums, 0, size, tag)
+        fold((at(a, 0), at(a, size)), sums, sums, 0, size, tag)
     else:
         for row in range(size // lanes):
             for lane in range(lanes):
@@ -87,15 +88,15 @@ def _fold_rows(a, size, lanes, sums, tag):
 def diagonal_elements(layout, u, v, elements, total, difference, sums, tag):
     """Writes ``sum_b u[b] v[b] (-1)^popcount(b & z)`` of all strings of Z to elements (n_strings, lanes).
 
-    ``total`` (dim * lanes,) and ``difference`` (dim * lanes / 2,) are scratch, sums (2 * lanes,).
+    ``total`` (dim * lanes,) and ``difference`` (dim * lanes / 2,) are scratch, sums (2 * lanes,); u and v are addresses.
     """
     lanes = len(tag)
     sites = layout.sites - layout.partner
     dim = lanes << sites
-    product((total, u, v), sums[:0], sums, 0, u.size, tag)
+    product((at(total, 0), u, v), sums, sums, 0, dim << layout.partner, tag)
     if layout.partner:
         sums[:] = 1.0
-        axpy((total[:dim], total[dim : 2 * dim]), sums, sums[:0], 0, dim, tag)
+        axpy((at(total, 0), at(total, dim)), sums, sums, 0, dim, tag)
     for k in range(layout.rest_z.size):
         for lane in range(lanes):
             elements[layout.rest_index[k], lane] = 0.0
@@ -106,7 +107,7 @@ def diagonal_elements(layout, u, v, elements, total, difference, sums, tag):
     for m in range(sites - 1, -1, -1):
         size = lanes << m
         if size >= 4 * WIDTH:
-            split((difference[:size], total[:size], total[size : 2 * size]), sums[:0], sums[:0], 0, size, tag)
+            split((at(difference, 0), at(total, 0), at(total, size)), sums, sums, 0, size, tag)
         else:
             for b in range(size):
                 low, high = total[b], total[size + b]
@@ -114,7 +115,7 @@ def diagonal_elements(layout, u, v, elements, total, difference, sums, tag):
                 difference[b] = low - high
         for j in range(m - 1, -1, -1):
             index = layout.pair_index[m, j]
-            _fold_rows(difference, lanes << j, lanes, sums[:lanes], tag)
+            _fold_rows(difference, lanes << j, sums, tag)
             if index >= 0:
                 for lane in range(lanes):
                     elements[index, lane] = sums[lane]

@@ -44,12 +44,27 @@ LANES = 8
 """Samples of a small system that are worked on side by side."""
 
 
+def _pointer(context: Any, builder: Builder, kind: Any, value: Value) -> Value:
+    """The data pointer of an array; anything else as it is."""
+    return context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+
+
 def _pointers(context: Any, builder: Builder, signature: Any, arguments: Any) -> list[Value]:
-    """Data pointers of the arrays among the arguments; other arguments as they are."""
-    return [
-        context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-        for kind, value in zip(signature.args, arguments, strict=True)
-    ]
+    return [_pointer(context, builder, kind, value) for kind, value in zip(signature.args, arguments, strict=True)]
+
+
+@intrinsic
+def at(typing, place, offset):
+    """The address of ``place[offset]``, of an array or from an address: a vector, as all kernels take it.
+
+    Slices of arrays are counted, atomically, and on a small state that would cost as much as the work. An address is
+    not: whoever owns the array must keep it (numba lets go of an array of its own after the last use that it sees).
+    """
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        return builder.gep(_pointer(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+
+    return types.CPointer(place.dtype)(place, offset), code
 
 
 def _loop(builder: Builder, begin: Value, end: Value, step: int = 1) -> Any:
@@ -361,23 +376,22 @@ def _rows(builder: Builder, row: Value) -> list[Value]:
 
 @intrinsic
 def apply_lanes(
-    typing, diagonal, flip_site, flips, group_mask, sign_starts, sign_z, signs, x, y, dots
+    typing, dim, diagonal, n_flips, flip_site, flips, n_groups, group_mask, sign_starts, sign_z, signs, x, y, dots
 ):  # fmt: skip
     """``y = H x`` for LANES samples at once, coefficients (n, LANES); ``dots`` becomes ``x . y`` of every sample."""
 
     def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        d, site, g, masks, sstarts, z, c, source, target, out = _pointers(context, builder, signature, arguments)
-        size = [
-            context.make_array(signature.args[k])(context, builder, arguments[k]).nitems for k in (0, 1, 3)
-        ]  # fmt: skip
+        n_rows, d, n_sites, site, g, n_masks, masks, sstarts, z, c, source, target, out = _pointers(
+            context, builder, signature, arguments
+        )
         parts = LANES // WIDTH
         sums, weights = _accumulators(builder, parts), _accumulators(builder, parts)
         dot = _accumulators(builder, parts)
-        with _loop(builder, INT64(0), builder.sdiv(size[0], INT64(LANES))) as (row, _):
+        with _loop(builder, INT64(0), n_rows) as (row, _):
             places = _rows(builder, row)
             for place, total in zip(places, sums, strict=True):
                 builder.store(multiply(builder, load(builder, d, place), load(builder, source, place)), total)
-            with _loop(builder, INT64(0), size[1]) as (k, _):
+            with _loop(builder, INT64(0), n_sites) as (k, _):
                 bit = _scalar(builder, site, k)
                 there = _rows(builder, builder.xor(row, builder.shl(INT64(1), bit)))
                 for place, weight, total in zip(there, _rows(builder, bit), sums, strict=True):
@@ -385,7 +399,7 @@ def apply_lanes(
                         builder, load(builder, g, weight), load(builder, source, place), builder.load(total)
                     )
                     builder.store(part, total)
-            with _loop(builder, INT64(0), size[2]) as (k, _):
+            with _loop(builder, INT64(0), n_masks) as (k, _):
                 there = _rows(builder, builder.xor(row, _scalar(builder, masks, k)))
                 for place in weights:
                     builder.store(zero(), place)
@@ -409,19 +423,18 @@ def apply_lanes(
             store(builder, builder.load(product), out, place)
         return context.get_dummy_value()
 
-    arguments = (diagonal, flip_site, flips, group_mask, sign_starts, sign_z, signs, x, y, dots)
+    arguments = (dim, diagonal, n_flips, flip_site, flips, n_groups, group_mask, sign_starts, sign_z, signs, x, y, dots)
     return types.void(*arguments), code
 
 
 @intrinsic
-def element_lanes(typing, mask, z, u, v, out):
-    """``out = sum_b u[b] (-1)^popcount(b & z) v[b xor mask]`` for LANES samples at once."""
+def element_lanes(typing, dim, mask, z, u, v, out):
+    """``out = sum_b u[b] (-1)^popcount(b & z) v[b xor mask]``, b < dim, for LANES samples at once."""
 
     def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        flip, string, bra, ket, result = _pointers(context, builder, signature, arguments)
-        size = context.make_array(signature.args[2])(context, builder, arguments[2]).nitems
+        n_rows, flip, string, bra, ket, result = _pointers(context, builder, signature, arguments)
         sums = _accumulators(builder, LANES // WIDTH)
-        with _loop(builder, INT64(0), builder.sdiv(size, INT64(LANES))) as (row, _):
+        with _loop(builder, INT64(0), n_rows) as (row, _):
             sign = splat(builder, _parity_sign(builder, row, string))
             there = _rows(builder, builder.xor(row, flip))
             for place, source, total in zip(_rows(builder, row), there, sums, strict=True):
@@ -431,7 +444,7 @@ def element_lanes(typing, mask, z, u, v, out):
             store(builder, builder.load(total), result, place)
         return context.get_dummy_value()
 
-    return types.void(mask, z, u, v, out), code
+    return types.void(dim, mask, z, u, v, out), code
 
 
 # --- streams --------------------------------------------------------------------------------------------------------
@@ -452,10 +465,9 @@ def _stream(n_arrays: int, n_coefficients: int, n_written: int, n_dots: int, pro
         parts = max(1, lanes // WIDTH)
 
         def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-            kinds = list(arrays.types) if hasattr(arrays, "types") else [arrays.dtype] * arrays.count
             members = [
-                context.make_array(kind)(context, builder, builder.extract_value(arguments[0], index)).data
-                for index, kind in enumerate(kinds)
+                _pointer(context, builder, kind, builder.extract_value(arguments[0], index))
+                for index, kind in enumerate(arrays)
             ]
             c, out, first, last = _pointers(context, builder, signature, arguments)[1:5]
 
@@ -553,23 +565,41 @@ scale = _stream(1, 1, 1, 0, _scale)
 """``y = c0 y``."""
 
 
+def _precondition(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    new = multiply(builder, vectors[1], vectors[2])
+    return [new], [(vectors[1], new)]
+
+
+precondition = _stream(3, 0, 1, 1, _precondition)
+"""``p = m r``; sums ``r . p``: the first direction of conjugate gradients."""
+
+
 def _descent(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    solution, residual, direction, applied = vectors
+    solution, residual, direction, applied, conditioner = vectors
     solution = multiply_add(builder, weights[0], direction, solution)
     residual = multiply_add(builder, weights[1], applied, residual)
-    return [solution, residual], [(residual, residual)]
+    return [solution, residual], [(residual, multiply(builder, conditioner, residual)), (residual, residual)]
 
 
-descent = _stream(4, 2, 2, 1, _descent)
-"""``y += c0 p``; ``r += c1 a``; sums ``r . r``: a step of conjugate gradients."""
+descent = _stream(5, 2, 2, 2, _descent)
+"""``y += c0 p``; ``r += c1 a``; sums ``r . m r`` and ``r . r``: a step of conjugate gradients."""
 
 
 def _direction(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    return [multiply_add(builder, weights[0], vectors[0], vectors[1])], []
+    conditioned = multiply(builder, vectors[1], vectors[2])
+    return [multiply_add(builder, weights[0], vectors[0], conditioned)], []
 
 
-direction = _stream(2, 1, 1, 0, _direction)
-"""``p = r + c0 p``: the next direction of conjugate gradients."""
+direction = _stream(3, 1, 1, 0, _direction)
+"""``p = m r + c0 p``: the next direction of conjugate gradients."""
+
+
+def _copy(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [vectors[1]], []
+
+
+copy = _stream(2, 0, 1, 0, _copy)
+"""``y = x``."""
 
 
 def _multiply(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:

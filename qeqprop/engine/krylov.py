@@ -1,7 +1,7 @@
 """Lanczos for the lowest state and conjugate gradients for its response, on one vector or on one per lane.
 
-Vectors are flat (dim * lanes,), scalars arrays (lanes,). A sum enters as ``operator = (sites, diagonal, flip_site,
-flips, signs)``; vectors that are known already are kept out as the rows of ``known`` (n_known * dim * lanes,).
+Vectors (dim * lanes,) are addresses, scalars arrays (lanes,). Vectors that are known already are kept out: ``known``
+(n_known * dim * lanes,).
 """
 
 # numba infers the types of compiled functions
@@ -15,20 +15,22 @@ import math
 import numba as nb
 import numpy as np
 
-from qeqprop.engine.apply import INLINED, OPTIONS, apply, apply_together
+from qeqprop.engine.apply import INLINED, OPTIONS, apply
 from qeqprop.engine.kernels import (
-    apply_lanes,
+    at,
     axpy,
     axpy_four,
+    copy,
     descent,
     direction,
     dot,
+    precondition,
     scale,
     three_term,
     three_term_deflated,
 )
 from qeqprop.engine.team import add_up, share, wait
-from qeqprop.engine.tridiagonal import lowest_pair
+from qeqprop.engine.tridiagonal import SCRATCH, lowest_pair
 
 SKEW = 136
 """Doubles between vectors of a workspace: the same amplitude of two vectors falls into different cache sets."""
@@ -38,27 +40,13 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @nb.njit(**INLINED)
-def apply_operator(operator, x, y, dots, team, tag):
-    """``y = H x`` and ``dots = x . y``, for all ranks."""
-    sites, diagonal, flip_site, flips, signs = operator
-    if len(tag) == 1:
-        if team.ranks == 1:
-            dots[0] = apply(sites, diagonal, flips, signs, x, y)
-        else:
-            dots[0] = apply_together(sites, diagonal, flips, signs, x, y, team)
-            add_up(team, dots)
-    else:
-        group_mask, _, sign_starts, sign_z, values, _ = signs
-        apply_lanes(diagonal, flip_site, flips, group_mask, sign_starts, sign_z, values, x, y, dots)
-
-
-@nb.njit(**INLINED)
-def inner(x, y, sums, team, tag):
-    """``sums = x . y``, for all ranks."""
-    begin, end = share(team, x.size)
-    sums[:] = 0.0
-    dot((x, y), sums[:0], sums, begin, end, tag)
-    add_up(team, sums)
+def inner(size, x, y, sums, team, tag):
+    """``sums = x . y``, for all ranks; sums an array (lanes,)."""
+    begin, end = share(team, size)
+    for lane in range(len(tag)):
+        sums[lane] = 0.0
+    dot((x, y), sums, sums, begin, end, tag)
+    add_up(team, sums, len(tag))
 
 
 @nb.njit(**INLINED)
@@ -71,7 +59,7 @@ def splitmix(z):
 
 @nb.njit(**OPTIONS)
 def add_noise(x, amount, seed, team):
-    """Adds numbers from -amount to amount that are a function of the position and the seed only."""
+    """Adds numbers from -amount to amount that are a function of the position and the seed only; x is an array."""
     begin, end = share(team, x.size)
     for k in range(begin, end):
         z = splitmix((np.uint64(k) + np.uint64(1) + np.uint64(seed) * np.uint64(0x632BE59BD9B4E019)) * GOLDEN)
@@ -79,15 +67,15 @@ def add_noise(x, amount, seed, team):
 
 
 @nb.njit(**OPTIONS)
-def project_out(x, known, n_known, scratch, team, tag):
-    """``x -= sum_k q_k (q_k . x)``."""
-    lanes = len(tag)
-    begin, end = share(team, x.size)
+def project_out(size, x, known, n_known, sums, team, tag):
+    """``x -= sum_k q_k (q_k . x)``; sums an array (lanes,) of scratch."""
+    begin, end = share(team, size)
     for k in range(n_known):
-        q = known[k * x.size : (k + 1) * x.size]
-        inner(q, x, scratch[:lanes], team, tag)
-        scratch[:lanes] *= -1.0
-        axpy((x, q), scratch[:lanes], scratch[:0], begin, end, tag)
+        q = at(known, k * size)
+        inner(size, q, x, sums, team, tag)
+        for lane in range(len(tag)):
+            sums[lane] = -sums[lane]
+        axpy((x, q), sums, sums, begin, end, tag)
 
 
 @nb.njit(**OPTIONS)
@@ -103,9 +91,9 @@ def lowest_state(
     Args:
         operator: the sums.
         x: start, not zero.
-        basis: workspace of rows of ``x.size + SKEW``.
+        basis: workspace of rows of ``dim * lanes + SKEW``.
         n_rows: how many, at least six.
-        known: unit vectors.
+        known: unit vectors, one after the other.
         n_known: how many.
         norms: (lanes,) bounds of the norm.
         goals: (lanes,) wanted residual.
@@ -113,7 +101,7 @@ def lowest_state(
         floors: (lanes,).
         energies: (lanes,) result.
         residuals: (lanes,) result, measured.
-        tables: (11, rows, lanes) scratch.
+        tables: (TABLES, rows, lanes) scratch.
         team: of threads.
         max_steps: applications after which it gives up.
         tag: tuple of as many numbers as lanes.
@@ -122,38 +110,40 @@ def lowest_state(
         Number of applications.
     """
     lanes = len(tag)
-    size = x.size
+    size = operator.dim * lanes
     width = size + SKEW
-    capacity = min(n_rows - 1, size // lanes)  # beyond the dimension there is nothing new, only rounding errors
+    capacity = min(n_rows - 1, operator.dim)  # beyond the dimension there is nothing new, only rounding errors
     begin, end = share(team, size)
-    alphas, betas, lengths, ritz, pivots = tables[0], tables[1], tables[2], tables[3], tables[4]
-    alive, theta, dots, frozen, margin = tables[5, 0], tables[5, 1], tables[5, 2], tables[5, 3], tables[5, 4]
-    sums, weights = tables[6, :2].reshape(-1), tables[7, :4].reshape(-1)
-    overlaps, new_overlaps, kept = tables[8], tables[9], tables[10]
+    alphas, betas, lengths, ritz, pivots, kept = tables[0], tables[1], tables[2], tables[3], tables[4], tables[5]
+    overlaps, new_overlaps = tables[6], tables[7]
+    alive, theta, dots, frozen = tables[8, 0], tables[8, 1], tables[8, 2], tables[8, 3]
+    sums, weights = tables[9, :2].reshape(-1), tables[9, 2:6].reshape(-1)
+    scratch = tables[10, :SCRATCH]
     total = 0
     while True:
-        first = basis[:size]
-        first[begin:end] = x[begin:end]
+        copy((basis, x), sums, sums, begin, end, tag)
         wait(team)
-        inner(first, first, dots, team, tag)
+        inner(size, basis, basis, dots, team, tag)
         for lane in range(lanes):
             lengths[0, lane] = math.sqrt(dots[lane])
             betas[0, lane] = 0.0
             alive[lane] = 1.0
-            frozen[lane], margin[lane] = 0.0, 0.0
+            frozen[lane] = 0.0
         for k in range(n_known):
-            inner(first, known[k * size : (k + 1) * size], overlaps[k], team, tag)
+            inner(size, basis, at(known, k * size), dots, team, tag)
+            for lane in range(lanes):
+                overlaps[k, lane] = dots[lane]
         steps = 0
         check = min(capacity, 10 if ease > 0 else 16)
+        guessed = False
         before, looked = 0.0, 0  # the last residual, relative to the goal, and where it was
         for lane in range(lanes):
             before = max(before, norms[lane] / goals[lane])
         done = False
         while True:
-            u = basis[steps * width : steps * width + size]
-            t = basis[(steps + 1) * width : (steps + 1) * width + size]
-            p = basis[(steps - 1) * width : (steps - 1) * width + size] if steps else u
-            apply_operator(operator, u, t, dots, team, tag)
+            u, t, p = at(basis, steps * width), at(basis, (steps + 1) * width), at(basis, max(steps - 1, 0) * width)
+            apply(operator, u, t, dots, team, tag)
+            add_up(team, dots, lanes)
             total += 1
             for lane in range(lanes):
                 length = lengths[steps, lane]
@@ -166,24 +156,25 @@ def lowest_state(
                 weights[lane] = inverse
                 weights[lanes + lane] = -alpha * inverse
                 weights[2 * lanes + lane] = -length / lengths[steps - 1, lane] if steps and alive[lane] > 0 else 0.0
-            for k in range(n_known - 1, -1, -1):
-                for lane in range(lanes):
-                    weights[3 * lanes + lane] = 2.0 * norms[lane] * overlaps[k, lane] * weights[lane]
-                if k > 0:  # t is still H u: divide by the length that the step multiplies in
-                    for lane in range(lanes):
+                sums[lane], sums[lanes + lane] = 0.0, 0.0
+            if n_known:
+                for k in range(n_known - 1, 0, -1):
+                    for lane in range(lanes):  # t is still H u: divide by the length that the step multiplies in
                         dots[lane] = 2.0 * norms[lane] * overlaps[k, lane]
-                    axpy((t, known[k * size : (k + 1) * size]), dots, sums[:0], begin, end, tag)
-            sums[:] = 0.0
-            if n_known:
-                three_term_deflated((t, u, p, known[:size]), weights, sums, begin, end, tag)
-            else:
-                three_term((t, u, p), weights, sums[:lanes], begin, end, tag)
-            add_up(team, sums)
-            if n_known:
-                overlaps[0] = sums[lanes : 2 * lanes]
+                    axpy((t, at(known, k * size)), dots, dots, begin, end, tag)
+                for lane in range(lanes):
+                    weights[3 * lanes + lane] = 2.0 * norms[lane] * overlaps[0, lane] * weights[lane]
+                three_term_deflated((t, u, p, known), weights, sums, begin, end, tag)
+                add_up(team, sums, 2 * lanes)
+                for lane in range(lanes):
+                    overlaps[0, lane] = sums[lanes + lane]
                 for k in range(1, n_known):
-                    inner(t, known[k * size : (k + 1) * size], new_overlaps[k], team, tag)
-                    overlaps[k] = new_overlaps[k]
+                    inner(size, t, at(known, k * size), dots, team, tag)
+                    for lane in range(lanes):
+                        overlaps[k, lane] = dots[lane]
+            else:
+                three_term((t, u, p), weights, sums, begin, end, tag)
+                add_up(team, sums, lanes)
             steps += 1
             finished = True
             for lane in range(lanes):
@@ -197,14 +188,14 @@ def lowest_state(
                 betas[steps, lane] = beta
                 lengths[steps, lane] = beta
             if steps >= check or steps >= capacity or finished:
-                lowest_pair(steps, alphas, betas, theta, margin, ritz, pivots, tag)
+                lowest_pair(steps, alphas, betas, theta, guessed, ritz, pivots, scratch, tag)
+                guessed = True  # a larger space holds a lower state
                 worst = 0.0
                 last_chance = finished or steps >= capacity or total >= max_steps
                 for lane in range(lanes):
                     if frozen[lane] > 0.0:
                         continue
                     residual = betas[steps, lane] * abs(ritz[steps - 1, lane])
-                    margin[lane] = residual
                     goal = max(goals[lane], ease * (theta[lane] - floors[lane]))
                     worst = max(worst, residual / goal)
                     if residual < goal or last_chance:
@@ -222,7 +213,9 @@ def lowest_state(
                 needed = int(math.log(worst) / rate) + 1
                 check = steps + max(4 if ease > 0 else 1, min(needed, 16 if looked else 12))
                 before, looked = worst, steps
-        x[begin:end] = 0.0
+        for lane in range(lanes):
+            dots[lane] = 0.0
+        scale((x,), dots, dots, begin, end, tag)
         for i in range(0, steps, 4):
             for j in range(4):
                 for lane in range(lanes):
@@ -230,58 +223,57 @@ def lowest_state(
                     weights[j * lanes + lane] = kept[i + j, lane] / lengths[i + j, lane] if used else 0.0
             rows = (
                 x,
-                basis[i * width : i * width + size],
-                basis[min(i + 1, steps) * width : min(i + 1, steps) * width + size],
-                basis[min(i + 2, steps) * width : min(i + 2, steps) * width + size],
-                basis[min(i + 3, steps) * width : min(i + 3, steps) * width + size],
+                at(basis, i * width),
+                at(basis, min(i + 1, steps) * width),
+                at(basis, min(i + 2, steps) * width),
+                at(basis, min(i + 3, steps) * width),
             )
-            axpy_four(rows, weights, sums[:0], begin, end, tag)
+            axpy_four(rows, weights, weights, begin, end, tag)
         wait(team)
         if done or total >= max_steps:
             break
-    project_out(x, known, n_known, dots, team, tag)
-    inner(x, x, dots, team, tag)
+    project_out(size, x, known, n_known, dots, team, tag)
+    inner(size, x, x, dots, team, tag)
     for lane in range(lanes):
         weights[lane] = 1.0 / math.sqrt(dots[lane])
-    scale((x,), weights[:lanes], sums[:0], begin, end, tag)
+    scale((x,), weights, weights, begin, end, tag)
     wait(team)
-    residual_of(operator, x, basis[:size], energies, residuals, weights, team, tag)
+    apply(operator, x, basis, energies, team, tag)
+    add_up(team, energies, lanes)
+    for lane in range(lanes):
+        weights[lane], weights[lanes + lane], weights[2 * lanes + lane] = 1.0, -energies[lane], 0.0
+        residuals[lane] = 0.0
+    three_term((basis, x, x), weights, residuals, begin, end, tag)
+    add_up(team, residuals, lanes)
+    for lane in range(lanes):
+        residuals[lane] = math.sqrt(residuals[lane])
     return total + 1
 
 
-@nb.njit(**OPTIONS)
-def residual_of(operator, x, t, energies, residuals, weights, team, tag):
-    """``E = x . H x`` and ``||H x - E x||`` of a unit vector x; t (dim * lanes,), weights (3 * lanes,): scratch."""
-    lanes = len(tag)
-    begin, end = share(team, x.size)
-    apply_operator(operator, x, t, energies, team, tag)
-    wait(team)
-    for lane in range(lanes):
-        weights[lane], weights[lanes + lane], weights[2 * lanes + lane] = 1.0, -energies[lane], 0.0
-    residuals[:] = 0.0
-    three_term((t, x, x), weights, residuals, begin, end, tag)
-    add_up(team, residuals)
-    for lane in range(lanes):
-        residuals[lane] = math.sqrt(residuals[lane])
+TABLES = 11
+"""Tables of scratch that `lowest_state` needs."""
 
 
 @nb.njit(**OPTIONS)
 def response_vector(
-    operator, known, n_known, cleaning, right, y, workspace, tolerance, scratch, team, max_steps, tag
+    operator, known, n_known, lowest, right, y, workspace, conditioner, tolerance, scratch, team, max_steps, tag
 ):  # fmt: skip
     """Solves ``A y = right`` outside the known states by conjugate gradients; ``right`` is used up.
+
+    The preconditioner is the diagonal, ``M = D - E`` in ``A = H - E``: it is positive for the ground state, since no
+    amplitude alone has an energy below E.
 
     Args:
         operator: the sums A = H - E; positive outside the known states.
         known: unit eigenvectors, at least one.
         n_known: how many.
-        cleaning: steps after which rounding errors along the known states are removed: they grow where A is negative,
-            on states below E, and are harmless where it vanishes.
+        lowest: whether none of them lies below E.
         right: (dim * lanes,) becomes the residual.
         y: (dim * lanes,) result.
-        workspace: two rows of ``x.size + SKEW``.
+        workspace: two rows of ``dim * lanes + SKEW``.
+        conditioner: (dim * lanes,) the inverse of M.
         tolerance: of the residual, relative to the right-hand side.
-        scratch: (6, lanes).
+        scratch: array (8, lanes).
         team: of threads.
         max_steps: applications after which it gives up.
         tag: tuple of as many numbers as lanes.
@@ -290,17 +282,21 @@ def response_vector(
         The largest relative residual reached.
     """
     lanes = len(tag)
-    size = right.size
-    width = size + SKEW
+    size = operator.dim * lanes
     begin, end = share(team, size)
-    p, applied = workspace[:size], workspace[width : width + size]
-    squares, start, dots, sums = scratch[0], scratch[1], scratch[2], scratch[3]
-    weights = scratch[4:6].reshape(-1)
-    project_out(right, known, n_known, dots, team, tag)
-    inner(right, right, squares, team, tag)
-    start[:] = squares
-    y[begin:end] = 0.0
-    p[begin:end] = right[begin:end]
+    p, applied = workspace, at(workspace, size + SKEW)
+    products, start, squares, dots = scratch[0], scratch[1], scratch[2], scratch[3]  # products: r . M^-1 r
+    sums, weights = scratch[4:6].reshape(-1), scratch[6:8].reshape(-1)
+    # rounding errors along the known states grow where A is negative, on states below E, and are harmless elsewhere
+    cleaning = 8 if lowest else 1
+    project_out(size, right, known, n_known, dots, team, tag)
+    inner(size, right, right, start, team, tag)
+    for lane in range(lanes):
+        squares[lane], dots[lane] = start[lane], 0.0
+        products[lane] = 0.0
+    scale((y,), dots, dots, begin, end, tag)
+    precondition((p, right, conditioner), dots, products, begin, end, tag)
+    add_up(team, products, lanes)
     wait(team)
     worst = 1.0
     for step in range(max_steps):
@@ -310,22 +306,21 @@ def response_vector(
                 worst = max(worst, math.sqrt(squares[lane] / start[lane]))
         if worst <= tolerance:
             break
-        apply_operator(operator, p, applied, dots, team, tag)
-        wait(team)
+        apply(operator, p, applied, dots, team, tag)
+        add_up(team, dots, lanes)
         for lane in range(lanes):
             active = squares[lane] > 1e-3 * tolerance * tolerance * start[lane] and dots[lane] > 0.0
-            weights[lane] = squares[lane] / dots[lane] if active else 0.0
+            weights[lane] = products[lane] / dots[lane] if active else 0.0
             weights[lanes + lane] = -weights[lane]
-        sums[:] = 0.0
-        descent((y, right, p, applied), weights, sums, begin, end, tag)
-        add_up(team, sums)
+            sums[lane], sums[lanes + lane] = 0.0, 0.0
+        descent((y, right, p, applied, conditioner), weights, sums, begin, end, tag)
+        add_up(team, sums, 2 * lanes)
         if step % cleaning == cleaning - 1:
-            project_out(right, known, n_known, dots, team, tag)
-            inner(right, right, sums, team, tag)
+            project_out(size, right, known, n_known, dots, team, tag)
         for lane in range(lanes):
-            weights[lane] = sums[lane] / squares[lane] if squares[lane] > 0.0 else 0.0
-            squares[lane] = sums[lane]
-        direction((p, right), weights[:lanes], dots[:0], begin, end, tag)
+            weights[lane] = sums[lane] / products[lane] if products[lane] > 0.0 else 0.0
+            products[lane], squares[lane] = sums[lane], sums[lanes + lane]
+        direction((p, right, conditioner), weights, weights, begin, end, tag)
         wait(team)
-    project_out(y, known, n_known, dots, team, tag)
+    project_out(size, y, known, n_known, dots, team, tag)
     return worst

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
+from numba.extending import register_jitable
 
-from qeqprop.engine.apply import OPTIONS, TILE_SITES, WEIGHTS_LIMIT, flip_weights
+from qeqprop.engine.apply import OPTIONS, TILE_SITES, WEIGHTS_LIMIT, Operator, apply, flip_weights
 from qeqprop.engine.diagonals import build_diagonal, diagonal_elements
 from qeqprop.engine.kernels import (
+    LANES,
+    at,
     axpy,
     element_lanes,
     elements_within_tiles,
@@ -26,8 +29,8 @@ from qeqprop.engine.kernels import (
 )
 from qeqprop.engine.krylov import (
     SKEW,
+    TABLES,
     add_noise,
-    apply_operator,
     inner,
     lowest_state,
     project_out,
@@ -36,47 +39,78 @@ from qeqprop.engine.krylov import (
 from qeqprop.engine.layout import SIGN_PATTERNS
 from qeqprop.engine.mean_field import product_state
 from qeqprop.engine.team import share, wait
+from qeqprop.engine.tridiagonal import SCRATCH
 from qeqprop.engine.vectors import WIDTH
+
+EASE = 0.1
+"""The residual of a state that only tells a gap, as a part of that gap; the error of the gap is of second order."""
+
+FLOOR = 1e-2
+"""The least entry of the preconditioner, as a part of the sum of the coefficients: without flips it would vanish."""
 
 MEAN_FIELD_SITES = 10
 """From this many sites on, the first state starts from a mean-field state: below, that saves too few steps."""
 
 
-@nb.njit(**OPTIONS)
-def empty_operator(layout, diagonal, team, tag):
-    """Room for sums: ``(sites, diagonal, flip_site, flips, signs)`` with the diagonal (dim * lanes,) of the caller.
-
-    The `flip_weights` have room only where they are worth it: one small sample by one thread.
-    """
-    lanes = len(tag)
+@register_jitable
+def _n_weights(layout, lanes, ranks):
+    """Size of the table of `flip_weights`, which is worth it for one small sample by one thread only."""
     size = layout.group_mask.size << layout.sites
-    weights = np.empty(size if lanes == 1 and team.ranks == 1 and size <= WEIGHTS_LIMIT else 0)
-    values = np.empty(layout.sign_index.size * lanes)
-    signs = (layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, values, weights)
-    return layout.sites, diagonal, layout.flip_site, np.empty(64 * lanes), signs
+    return size if lanes == 1 and ranks == 1 and size <= WEIGHTS_LIMIT else 0
+
+
+@register_jitable
+def operator_space(layout):
+    """Doubles that an operator needs beside its diagonal, for any number of lanes."""
+    return _n_weights(layout, 1, 1) + LANES * (64 + layout.sign_index.size)
 
 
 @nb.njit(**OPTIONS)
-def build_operator(layout, coefficients, rows, operator, scratch, team, tag):
-    """Fills an operator with the sums of the samples ``rows``; coefficients (batch, n_strings)."""
+def empty_operator(layout, diagonal, space, team, tag):
+    """An operator whose parts lie in space, an array of `operator_space`; its diagonal (dim * lanes,) is elsewhere."""
     lanes = len(tag)
-    _, diagonal, _, flips, signs = operator
-    values, weights = signs[4], signs[5]
+    values = 64 * lanes
+    weights = values + layout.sign_index.size * lanes
+    return Operator(
+        layout.sites,
+        1 << layout.sites,
+        at(diagonal, 0),
+        layout.flip_site.size,
+        at(layout.flip_site, 0),
+        at(space, 0),
+        layout.group_mask.size,
+        at(layout.group_mask, 0),
+        at(layout.group_starts, 0),
+        at(layout.sign_starts, 0),
+        at(layout.sign_z, 0),
+        at(space, values),
+        _n_weights(layout, lanes, team.ranks),
+        at(space, weights),
+    )
+
+
+@nb.njit(**OPTIONS)
+def build_operator(layout, coefficients, rows, diagonal, space, scratch, team, tag):
+    """Fills the parts of an operator with the sums of the samples ``rows``; coefficients (batch, n_strings)."""
+    lanes = len(tag)
     mine = np.empty((layout.strings, lanes))
     for lane in range(lanes):
         for s in range(layout.strings):
             mine[s, lane] = coefficients[rows[lane], s]
     if team.rank == 0:
         build_diagonal(layout, mine, diagonal, scratch, tag)
-    flips[:] = 0.0
-    for k in range(layout.flip_site.size):
-        for lane in range(lanes):
-            flips[layout.flip_site[k] * lanes + lane] = mine[layout.flip_index[k], lane]
-    for k in range(layout.sign_index.size):
-        for lane in range(lanes):
-            values[k * lanes + lane] = mine[layout.sign_index[k], lane] * layout.sign_factor[k]
-    if weights.size:
-        flip_weights(layout, values, weights)
+        flips, values = space[: 64 * lanes], space[64 * lanes :]
+        flips[:] = 0.0
+        for k in range(layout.flip_site.size):
+            for lane in range(lanes):
+                flips[layout.flip_site[k] * lanes + lane] = mine[layout.flip_index[k], lane]
+        for k in range(layout.sign_index.size):
+            for lane in range(lanes):
+                values[k * lanes + lane] = mine[layout.sign_index[k], lane] * layout.sign_factor[k]
+        n_weights = _n_weights(layout, lanes, team.ranks)
+        if n_weights:
+            weights = (64 + layout.sign_index.size) * lanes
+            flip_weights(layout, values, space[weights : weights + n_weights])
     wait(team)
 
 
@@ -130,14 +164,14 @@ def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
     lanes = len(tag)
     size = vectors.shape[2] * lanes
     width = size + SKEW
-    diagonal, x, y = space[:size], space[width : width + size], space[2 * width : 2 * width + size]
+    diagonal, x, y, parts = space[:size], space[width:], space[2 * width :], space[3 * width :]
     dots = np.empty(lanes)
-    operator = empty_operator(layout, diagonal, team, tag)
+    operator = empty_operator(layout, diagonal, parts, team, tag)
     which = np.zeros(vectors.shape[0], dtype=np.int64)
     for rows in chunks:
-        build_operator(layout, coefficients, rows, operator, y, team, tag)
+        build_operator(layout, coefficients, rows, diagonal, parts, y, team, tag)
         gather(vectors, which, rows, x, team, tag)
-        apply_operator(operator, x, y, dots, team, tag)
+        apply(operator, at(x, 0), at(y, 0), dots, team, tag)
         wait(team)
         scatter(y, rows, results, 0, team, tag)
 
@@ -172,19 +206,17 @@ def settle(
     width = size + SKEW
     copies = 1 + layout.partner
     n_kept = (n_states - 1) * copies
-    diagonal = space[:size]
-    x = space[width : width + size]
-    known = space[2 * width : 2 * width + n_kept * size]
+    diagonal, x, known = space[:size], space[width : width + size], space[2 * width : 2 * width + n_kept * size]
     first = 2 * width + n_kept * size + SKEW
-    basis = space[first:]
-    tables = np.empty((11, max(n_rows, 2 * n_kept + 5), lanes))
-    operator = empty_operator(layout, diagonal, team, tag)
+    basis, parts = space[first:], space[first + n_rows * width :]
+    tables = np.empty((TABLES, max(n_rows, 2 * n_kept + 5, SCRATCH), lanes))
+    operator = empty_operator(layout, diagonal, parts, team, tag)
     goal, norm, floor = np.empty(lanes), np.empty(lanes), np.zeros(lanes)
     energy, residual = np.empty(lanes), np.empty(lanes)
     which = np.zeros(vectors.shape[0] if warm else 0, dtype=np.int64)
     begin, end = share(team, size)
     for rows in chunks:
-        build_operator(layout, coefficients, rows, operator, basis, team, tag)
+        build_operator(layout, coefficients, rows, diagonal, parts, basis, team, tag)
         for lane in range(lanes):
             goal[lane], norm[lane] = goals[rows[lane]], norms[rows[lane]]
         for state in range(n_states):
@@ -203,11 +235,11 @@ def settle(
                 wait(team)
                 add_noise(x, noise, state, team)
             wait(team)
-            project_out(x, known, state * copies, energy, team, tag)
-            ease = 0.0 if state < n_accurate else 0.05
+            project_out(size, at(x, 0), at(known, 0), state * copies, energy, team, tag)
+            ease = 0.0 if state < n_accurate else EASE
             lowest_state(
-                operator, x, basis, n_rows, known, state * copies, norm, goal, ease, floor, energy, residual, tables,
-                team, max_steps, tag,
+                operator, at(x, 0), at(basis, 0), n_rows, at(known, 0), state * copies, norm, goal, ease, floor,
+                energy, residual, tables, team, max_steps, tag,
             )  # fmt: skip
             if team.rank == 0:
                 for lane in range(lanes):
@@ -228,10 +260,11 @@ def settle(
 def string_elements(layout, u, v, elements, total, difference, team, tag):
     """``<u|P_s|v>`` (its real part) of all strings, elements (n_strings, lanes), for u and v (dim * lanes,).
 
-    A team divides the work: its first rank takes the strings of Z, its last one the flips.
+    A team divides the work: its first rank takes the strings of Z, its last one the flips. u and v are addresses.
     """
     lanes = len(tag)
     sites = layout.sites
+    dim = 1 << sites
     sums = np.empty(2 * lanes)
     if team.rank == 0:
         diagonal_elements(layout, u, v, elements, total, difference, sums, tag)
@@ -239,21 +272,21 @@ def string_elements(layout, u, v, elements, total, difference, team, tag):
         if lanes == 1:
             flips = np.zeros(64)
             if layout.flip_site.size:
-                elements_within_tiles(u, v, flips, 0, u.size)
+                elements_within_tiles(u, v, flips, 0, dim)
                 for bit in range(TILE_SITES, sites, 3):
                     if sites - bit >= 3:
-                        three_site_elements(u, v, flips, bit, 0, u.size)
+                        three_site_elements(u, v, flips, bit, 0, dim)
                     elif sites - bit == 2:
-                        two_site_elements(u, v, flips, bit, 0, u.size)
+                        two_site_elements(u, v, flips, bit, 0, dim)
                     else:
-                        one_site_elements(u, v, flips, bit, 0, u.size)
+                        one_site_elements(u, v, flips, bit, 0, dim)
             for k in range(layout.flip_site.size):
                 elements[layout.flip_index[k], 0] = flips[layout.flip_site[k]]
             if layout.sign_index.size:
                 accumulators = np.zeros(layout.sign_index.size * WIDTH)
                 signed_elements(
                     layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, SIGN_PATTERNS, u, v,
-                    accumulators, 0, u.size,
+                    accumulators, 0, dim,
                 )  # fmt: skip
                 for k in range(layout.sign_index.size):
                     value = 0.0
@@ -262,12 +295,12 @@ def string_elements(layout, u, v, elements, total, difference, team, tag):
                     elements[layout.sign_index[k], 0] = value * layout.sign_factor[k]
         else:
             for k in range(layout.flip_site.size):
-                element_lanes(1 << layout.flip_site[k], 0, u, v, sums)
+                element_lanes(dim, 1 << layout.flip_site[k], 0, u, v, sums)
                 for lane in range(lanes):
                     elements[layout.flip_index[k], lane] = sums[lane]
             for group in range(layout.group_mask.size):
                 for k in range(layout.sign_starts[group], layout.sign_starts[group + 1]):
-                    element_lanes(layout.group_mask[group], layout.sign_z[k], u, v, sums)
+                    element_lanes(dim, layout.group_mask[group], layout.sign_z[k], u, v, sums)
                     for lane in range(lanes):
                         elements[layout.sign_index[k], lane] = sums[lane] * layout.sign_factor[k]
     wait(team)
@@ -289,7 +322,7 @@ def measure(layout, bras, which_bra, kets, which_ket, chunks, elements, space, t
     for rows in chunks:
         gather(bras, which_bra, rows, u, team, tag)
         gather(kets, which_ket, rows, v, team, tag)
-        string_elements(layout, u, v, shared, total, difference, team, tag)
+        string_elements(layout, at(u, 0), at(v, 0), shared, total, difference, team, tag)
         if team.rank == 0:
             for lane in range(lanes):
                 for s in range(layout.strings):
@@ -329,19 +362,19 @@ def respond(
     size = vectors.shape[2] * lanes
     width = size + SKEW
     copies = 1 + layout.partner
+    n_kept = n_known * copies
     begin, end = share(team, size)
-    diagonal = space[:size]
-    right, y = space[width : width + size], space[2 * width : 2 * width + size]
-    p, applied = space[3 * width : 5 * width], space[4 * width : 4 * width + size]
-    known = space[5 * width : 5 * width + n_known * copies * size]
-    psi = p[:size]
-    first = 5 * width + n_known * copies * size
+    diagonal, right, y, psi = space[:size], space[width:], space[2 * width :], space[3 * width :]
+    scratch_vector, conditioner = space[4 * width :], space[5 * width : 5 * width + size]
+    known = space[6 * width : 6 * width + n_kept * size]
+    first = 6 * width + n_kept * size
     shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
-    scratch = np.zeros((6, lanes))
+    parts = space[first + layout.strings * lanes :]
+    scratch = np.zeros((8, lanes))
     energy, weight = np.empty(lanes), np.empty(lanes)
-    operator = empty_operator(layout, diagonal, team, tag)
+    operator = empty_operator(layout, diagonal, parts, team, tag)
     which = np.zeros(vectors.shape[0], dtype=np.int64)
-    shares = np.zeros((n_known * copies, lanes))
+    shares = np.zeros((n_kept, lanes))
     for rows in chunks:
         for k in range(n_known):
             place = k * copies * size
@@ -352,21 +385,24 @@ def respond(
         for lane in range(lanes):
             energy[lane] = energies[rows[lane]]
         gather(vectors, state, rows, psi, team, tag)
-        build_operator(layout, perturbations, rows, operator, y, team, tag)
-        apply_operator(operator, psi, right, scratch[0], team, tag)
+        build_operator(layout, perturbations, rows, diagonal, parts, y, team, tag)
+        apply(operator, at(psi, 0), at(right, 0), scratch[0], team, tag)
         wait(team)
         for b in range(begin, end):
             right[b] = -right[b]
         wait(team)
-        for k in range(n_known * copies):
-            inner(known[k * size : (k + 1) * size], right, shares[k], team, tag)  # -<k|N|n>
-        build_operator(layout, coefficients, rows, operator, y, team, tag)
-        for b in range(begin, end):
-            diagonal[b] -= energy[b % lanes]
+        for k in range(n_kept):
+            inner(size, at(known, k * size), at(right, 0), shares[k], team, tag)  # -<k|N|n>
+        build_operator(layout, coefficients, rows, diagonal, parts, y, team, tag)
+        for lane in range(lanes):
+            floor = FLOOR * np.sum(np.abs(coefficients[rows[lane]]))
+            for b in range(begin + lane, end, lanes):
+                diagonal[b] -= energy[lane]
+                conditioner[b] = 1.0 / (max(diagonal[b], 0.0) + floor) if n_known == 1 else 1.0
         wait(team)
         worst = response_vector(
-            operator, known, n_known * copies, 8 if n_known == 1 else 1, right, y, space[3 * width :], tolerance,
-            scratch, team, max_steps, tag,
+            operator, at(known, 0), n_kept, n_known == 1, at(right, 0), at(y, 0), at(psi, 0), at(conditioner, 0),
+            tolerance, scratch, team, max_steps, tag,
         )  # fmt: skip
         for k in range(n_known):
             for copy in range(copies):
@@ -376,10 +412,10 @@ def respond(
                     outside = skip[row, k] == 0 and splitting != 0.0
                     weight[lane] = shares[k * copies + copy, lane] / splitting if outside else 0.0
                 place = (k * copies + copy) * size
-                axpy((y, known[place : place + size]), weight, weight[:0], begin, end, tag)
+                axpy((at(y, 0), at(known, place)), weight, weight, begin, end, tag)
         wait(team)
         gather(vectors, state, rows, psi, team, tag)
-        string_elements(layout, psi, y, shared, right, applied, team, tag)
+        string_elements(layout, at(psi, 0), at(y, 0), shared, right, scratch_vector, team, tag)
         if team.rank == 0:
             for lane in range(lanes):
                 relative[rows[lane]] = worst

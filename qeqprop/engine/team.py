@@ -106,14 +106,14 @@ def wait(team):
 
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
-def add_up(team, sums):
-    """Replaces the numbers (at most SHARED, flat) of every rank by their sum over the ranks; also a barrier."""
+def add_up(team, sums, count):
+    """Replaces the first ``count`` numbers (at most SHARED) of every rank by their sum over the ranks; also a barrier."""
     if team.ranks > 1:
         page = team.epochs[team.rank, 0] % 2
-        for k in range(sums.size):
+        for k in range(count):
             team.shares[page, team.rank, k] = sums[k]
         wait(team)
-        for k in range(sums.size):
+        for k in range(count):
             total = 0.0
             for rank in range(team.ranks):
                 total += team.shares[page, rank, k]

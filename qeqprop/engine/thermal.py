@@ -34,6 +34,7 @@ from qeqprop.engine.eigen import one_blas_thread
 from qeqprop.engine.kernels import LANES
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.layout import Layout
+from qeqprop.engine.tasks import operator_space
 from qeqprop.engine.team import teams
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import Expectations, FloatArray, IntArray
@@ -206,7 +207,7 @@ def _distribute(
     lanes = LANES if layout.sites <= LANE_SITES else 1
     tag = (0,) * lanes
     chunks = np.minimum(np.arange(-(-n_pairs // lanes) * lanes), n_pairs - 1).reshape(-1, lanes).astype(np.int64)
-    size = n_rows * ((lanes << layout.sites) + SKEW) + layout.strings * lanes
+    size = n_rows * ((lanes << layout.sites) + SKEW) + layout.strings * lanes + 2 * operator_space(layout)
     count = min(get_threads(), len(chunks), (n_pairs << layout.sites) // 4096, BASIS_BYTES // (8 * size))
 
     def share(first: int) -> None:

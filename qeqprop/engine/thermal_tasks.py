@@ -13,10 +13,10 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from qeqprop.engine.apply import OPTIONS
-from qeqprop.engine.kernels import axpy, three_term, three_term_deflated
-from qeqprop.engine.krylov import GOLDEN, SKEW, apply_operator, inner, splitmix
-from qeqprop.engine.tasks import build_operator, empty_operator, gather, string_elements
+from qeqprop.engine.apply import OPTIONS, apply
+from qeqprop.engine.kernels import at, axpy, three_term, three_term_deflated
+from qeqprop.engine.krylov import GOLDEN, SKEW, inner, splitmix
+from qeqprop.engine.tasks import build_operator, empty_operator, gather, operator_space, string_elements
 
 ROWS = (6, 11)
 """Vectors of a workspace without and with derivative: diagonals, three terms of the series, their sum, and scratch."""
@@ -61,10 +61,10 @@ def begin_vectors(lowest, n_begun, seeds, rows, vectors, x, scratch, dots, team,
     for k in range(lowest.shape[1]):
         which[:] = k
         gather(lowest, which, rows, scratch, team, tag)
-        inner(scratch, x, dots, team, tag)
+        inner(x.size, at(scratch, 0), at(x, 0), dots, team, tag)
         for lane in range(lanes):
             dots[lane] = -dots[lane]
-        axpy((x, scratch), dots, dots[:0], 0, x.size, tag)
+        axpy((x, scratch), dots, dots, 0, x.size, tag)
     for lane in range(lanes):
         if vectors[lane] < n_begun:
             for b in range(x.size // lanes):
@@ -93,7 +93,7 @@ def thermal(
         elements: (1 or 2, n_pairs, n_strings) result: ``<phi|P_s|phi>`` and, if wanted, its derivative.
         squares: (1 or 2, n_pairs) result: ``<phi|phi>`` and its derivative.
         growths: (n_pairs,) result: the largest ``|t_k|^2 / |r|^2``, at most one if the interval is right.
-        space: workspace of ROWS rows of ``dim * lanes + SKEW`` and of n_strings * lanes.
+        space: workspace of ROWS rows of ``dim * lanes + SKEW``, room for one or two operators, and n_strings * lanes.
         team: of one thread.
         tag: tuple of as many numbers as lanes.
     """
@@ -106,11 +106,15 @@ def thermal(
     last = 6 * width if respond else 0  # without derivative these are never touched
     push, phi_slope = space[last : last + size], space[last + width : last + width + size]
     term_slopes = space[last + 2 * width : last + 5 * width]
-    shared = space[space.size - layout.strings * lanes :].reshape((layout.strings, lanes))
-    operator, perturbation = empty_operator(layout, diagonal, team, tag), empty_operator(layout, push, team, tag)
+    first, parts_size = (11 if respond else 6) * width, operator_space(layout)
+    parts, push_parts = space[first:], space[first + parts_size :]
+    first += (2 if respond else 1) * parts_size
+    shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
+    operator = empty_operator(layout, diagonal, parts, team, tag)
+    perturbation = empty_operator(layout, push, push_parts, team, tag)
     rows, vectors = np.empty(lanes, dtype=np.int64), np.empty(lanes, dtype=np.int64)
     weights, factors, sums, dots = np.empty(4 * lanes), np.empty(lanes), np.empty(2 * lanes), np.empty(lanes)
-    growth, nothing, lengths = np.empty(lanes), np.empty(0), np.empty(lanes)
+    growth, lengths = np.empty(lanes), np.empty(lanes)
     n_vectors = n_begun + seeds.shape[1]
     for pairs in chunks:
         longest = 0
@@ -118,18 +122,18 @@ def thermal(
             rows[lane], vectors[lane] = pairs[lane] // n_vectors, pairs[lane] % n_vectors
             longest = max(longest, n_terms[rows[lane]])
             factors[lane], growth[lane] = series[rows[lane], 0], 0.0
-        build_operator(layout, coefficients, rows, operator, scratch, team, tag)
+        build_operator(layout, coefficients, rows, diagonal, parts, scratch, team, tag)
         if respond:
-            build_operator(layout, perturbations, rows, perturbation, scratch, team, tag)
+            build_operator(layout, perturbations, rows, push, push_parts, scratch, team, tag)
             phi_slope[:] = 0.0
             term_slopes[:size] = 0.0
         begin_vectors(lowest, n_begun, seeds, rows, vectors, terms[:size], scratch, dots, team, tag)
-        inner(terms[:size], terms[:size], lengths, team, tag)
+        inner(size, at(terms, 0), at(terms, 0), lengths, team, tag)
         phi[:] = 0.0
-        axpy((phi, terms[:size]), factors, nothing, 0, size, tag)
+        axpy((at(phi, 0), at(terms, 0)), factors, factors, 0, size, tag)
         for k in range(1, longest):
             place, before, new = (k - 1) % 3 * width, (k - 2) % 3 * width if k > 1 else 0, k % 3 * width
-            u, p, t = terms[place : place + size], terms[before : before + size], terms[new : new + size]
+            u, p, t = at(terms, place), at(terms, before), at(terms, new)
             double = 2.0 if k > 1 else 1.0
             for lane in range(lanes):
                 row = rows[lane]
@@ -139,23 +143,22 @@ def thermal(
                 weights[2 * lanes + lane] = -1.0 if k > 1 else 0.0
                 weights[3 * lanes + lane] = double / widths[row]
             if respond:
-                du, dp = term_slopes[place : place + size], term_slopes[before : before + size]
-                dt = term_slopes[new : new + size]
-                apply_operator(perturbation, u, scratch, dots, team, tag)
-                apply_operator(operator, du, dt, dots, team, tag)
-                three_term_deflated((dt, du, dp, scratch), weights, sums, 0, size, tag)
-                axpy((phi_slope, dt), factors, nothing, 0, size, tag)
-            apply_operator(operator, u, t, dots, team, tag)
+                du, dp, dt = at(term_slopes, place), at(term_slopes, before), at(term_slopes, new)
+                apply(perturbation, u, at(scratch, 0), dots, team, tag)
+                apply(operator, du, dt, dots, team, tag)
+                three_term_deflated((dt, du, dp, at(scratch, 0)), weights, sums, 0, size, tag)
+                axpy((at(phi_slope, 0), dt), factors, factors, 0, size, tag)
+            apply(operator, u, t, dots, team, tag)
             sums[:] = 0.0
-            three_term((t, u, p), weights, sums[:lanes], 0, size, tag)
-            axpy((phi, t), factors, nothing, 0, size, tag)
+            three_term((t, u, p), weights, sums, 0, size, tag)
+            axpy((at(phi, 0), t), factors, factors, 0, size, tag)
             for lane in range(lanes):
                 if k < n_terms[rows[lane]]:
                     growth[lane] = max(growth[lane], sums[lane] / lengths[lane])
         for order in range(elements.shape[0]):
             ket = phi_slope if order else phi
-            inner(phi, ket, dots, team, tag)
-            string_elements(layout, phi, ket, shared, terms[:size], scratch, team, tag)
+            inner(size, at(phi, 0), at(ket, 0), dots, team, tag)
+            string_elements(layout, at(phi, 0), at(ket, 0), shared, terms, scratch, team, tag)
             for lane in range(lanes):
                 growths[pairs[lane]] = growth[lane]
                 squares[order, pairs[lane]] = (1 + order) * dots[lane]
