@@ -40,7 +40,7 @@ def finite_array(name: str, values: ArrayLike, shape: str, wanted: tuple[int | N
     except (TypeError, ValueError) as error:
         raise ValueError(f"Argument `{name}` must be an array of real numbers {shape}, but {error}.") from None
     check_shape(name, array, shape, wanted)
-    if not np.all(np.isfinite(array)):
+    if not np.isfinite(array).all():
         bad = int(np.sum(~np.isfinite(array)))
         raise ValueError(f"Argument `{name}` must be finite, but holds {bad} nan or infinite values.")
     return array

@@ -346,7 +346,7 @@ class Certificate:
 
     def map(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Certificate:
         """The certificate with ``function`` applied to every array (to reshape or to select)."""
-        return Certificate(**{entry.name: function(getattr(self, entry.name)) for entry in fields(self)})
+        return Certificate(*(function(array) for array in vars(self).values()))
 
     def join(self, others: Iterable[Certificate]) -> Certificate:
         """This certificate and others, one after the other along the leading axis."""

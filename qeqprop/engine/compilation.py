@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator, Hashable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Event, Thread
 
 from numba.core.compiler_lock import global_compiler_lock
@@ -20,12 +20,13 @@ PATIENCE = 2.0
 _warm: set[Hashable] = set()
 
 
-@contextmanager
-def announced(*kernel: Hashable) -> Generator[None, None, None]:
+def announced(*kernel: Hashable) -> AbstractContextManager[None]:
     """Around the first call of a kernel: a line on standard error while it is compiled for more than two seconds."""
-    if kernel in _warm:
-        yield
-        return
+    return nullcontext() if kernel in _warm else _watched(kernel)
+
+
+@contextmanager
+def _watched(kernel: Hashable) -> Generator[None, None, None]:
     finished = Event()
     watcher = Thread(target=_watch, args=(finished, time.perf_counter()), name="qeqprop compilation", daemon=True)
     watcher.start()

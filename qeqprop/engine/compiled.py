@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -34,6 +34,7 @@ BASIS_BYTES = 3 << 29
 
 _BASIS_ROWS = 160
 _MAX_STEPS = 6000
+_TINY = np.finfo(np.float64).tiny
 
 _Work = Callable[[IntArray, FloatArray, Team, tuple[int, ...]], None]
 
@@ -55,6 +56,12 @@ def _spaces(size: int, count: int) -> list[FloatArray]:
     return spaces
 
 
+@lru_cache(maxsize=64)
+def _chunks(batch: int, lanes: int) -> IntArray:
+    """Which samples are worked on together, (n_chunks, lanes); the last one fills idle lanes."""
+    return np.minimum(np.arange(-(-batch // lanes) * lanes), batch - 1).reshape(-1, lanes).astype(np.int64)
+
+
 def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Callable[[int], int], work: _Work) -> None:
     """Runs ``work(chunks, space, team, tag)`` for all samples, on the threads and lanes that suit the size."""
     threads = get_threads()
@@ -62,7 +69,7 @@ def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Calla
     small = layout.sites <= LANE_SITES and (batch > LANES // 2 or dim < TILE)
     lanes = LANES if small else 1
     tag = (0,) * lanes
-    chunks = np.minimum(np.arange(-(-batch // lanes) * lanes), batch - 1).reshape(-1, lanes).astype(np.int64)
+    chunks = _chunks(batch, lanes)
     size = numbers_per_lane(dim * lanes)
     if layout.sites >= max(TEAM_SITES, CHUNK_SITES) and threads > 1:
         space = _spaces(size, 1)[0]
@@ -88,7 +95,7 @@ def lowest_states(
     n_accurate: int,
     goals: FloatArray,
     start: FloatArray | None = None,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """The lowest eigenstates of every sum.
 
     Args:
@@ -101,29 +108,32 @@ def lowest_states(
         start: (batch, n_states, dim) nearby states.
 
     Returns:
-        Energies (batch, n_states), residuals (batch, n_states), unit vectors (batch, n_states, dim).
+        Energies (batch, n_states), residuals (batch, n_states), unit vectors (batch, n_states, dim), and the real parts
+        of ``<m|P_s|n>`` (batch, n_states, n_strings) of every state m with state ``n = n_accurate - 1``.
     """
     batch, dim = len(coefficients), 1 << layout.sites
     coefficients = np.ascontiguousarray(coefficients)
-    norms = np.maximum(np.sum(np.abs(coefficients), axis=1), np.finfo(np.float64).tiny)
+    norms = np.maximum(np.abs(coefficients).sum(axis=1), _TINY)
     vectors = np.empty((batch, n_states, dim)) if start is None else np.array(start, order="C")
     energies, residuals = np.empty((batch, n_states)), np.empty((batch, n_states))
+    elements = np.empty((batch, n_states, layout.strings))
     kept = (n_states - 1) * (1 + layout.partner)
 
     def rows_of(size: int) -> int:
         return max(6, min(_BASIS_ROWS, BASIS_BYTES // (8 * (size + SKEW))))
 
     def numbers(size: int) -> int:
-        return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW + tasks.operator_space(layout)
+        own = tasks.operator_space(layout) + LANES * layout.strings
+        return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW + own
 
     def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
         tasks.settle(
-            layout, coefficients, chunks, vectors, start is not None, energies, residuals, n_accurate, goals, norms,
-            _MAX_STEPS, rows_of(dim * len(tag)), space, team, tag,
+            layout, coefficients, chunks, vectors, start is not None, energies, residuals, elements, n_accurate, goals,
+            norms, _MAX_STEPS, rows_of(dim * len(tag)), space, team, tag,
         )  # fmt: skip
 
     _distribute("lowest states", layout, batch, numbers, work)
-    return energies, residuals, vectors
+    return energies, residuals, vectors, elements
 
 
 def multiply(layout: Layout, coefficients: FloatArray, vectors: FloatArray) -> FloatArray:

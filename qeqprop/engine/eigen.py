@@ -29,12 +29,14 @@ class Spectrum:
         vectors: (batch, n_states, dim).
         residuals: (batch, n_states) ``||H psi - E psi||``.
         n_accurate: how many of the states are solved; any others only tell how far the next level is.
+        elements: (batch, n_states, n_strings) ``<m|P_s|n>`` of every state m with the last accurate one, n; or None.
     """
 
     energies: FloatArray
     vectors: NumberArray
     residuals: FloatArray
     n_accurate: int
+    elements: FloatArray | None = None
 
     @property
     def complete(self) -> bool:
@@ -81,14 +83,14 @@ def lowest_spectrum(
             always hold a trace of everything: one with a symmetry would never leave its sector and miss levels below.
     """
     start = None if nearby is None else real_picture(table, nearby[:, :n_states])
-    energies, residuals, vectors = compiled.lowest_states(
+    energies, residuals, vectors, elements = compiled.lowest_states(
         layout_of(table), coefficients, n_states, n_accurate, goals, start
     )
-    if np.any(np.diff(energies, axis=1) < 0):  # a level was found after one just above it
-        order = np.argsort(energies, axis=1)
+    if (energies[:, 1:] < energies[:, :-1]).any():  # a level was found after one just above it
+        order, elements = np.argsort(energies, axis=1), None
         energies, residuals = np.take_along_axis(energies, order, 1), np.take_along_axis(residuals, order, 1)
         vectors = np.take_along_axis(vectors, order[:, :, None], 1)
-    return Spectrum(energies, complex_picture(table, vectors), residuals, n_accurate)
+    return Spectrum(energies, complex_picture(table, vectors), residuals, n_accurate, elements if table.real else None)
 
 
 def real_picture(table: PauliTable, vectors: NumberArray) -> FloatArray:

@@ -12,6 +12,7 @@ from qeqprop.engine.eigen import Spectrum, biorthogonal_spectrum, string_element
 from qeqprop.engine.levels import (
     choose,
     couplings,
+    elements_of,
     follow,
     gaps,
     multiplet,
@@ -98,12 +99,12 @@ def settle_level(
         place, overlap, crossed = _place(table, spectrum, level, spacings, average, by_overlap, start)
     members, weights = place.members, place.weights
     ambiguous = undefined = np.zeros(len(members), dtype=np.bool_)
-    if np.any(place.degeneracy > np.sum(weights > 0, axis=1)):
+    if (place.degeneracy > (weights > 0).sum(axis=1)).any():
         ambiguous = splits(table, spectrum, members, observables[None], spacings)
         if perturbations is not None:
             undefined = splits(table, spectrum, members, perturbations[:, None], spacings)
     rows = np.arange(len(members))[:, None]
-    residual = np.max(spectrum.residuals[rows, members], axis=1)
+    residual = spectrum.residuals[rows, members].max(axis=1)
     certificate = Certificate(
         residual=residual,
         gap_below=place.below,
@@ -131,7 +132,7 @@ def settle_level(
             spacings=spacings,
             tolerance=response_tolerance,
         ),
-        energies=np.sum(weights * spectrum.energies[rows, members], axis=1),
+        energies=(weights * spectrum.energies[rows, members]).sum(axis=1),
         certificate=certificate,
         start=_start(hamiltonians, spectrum, states=take(spectrum, members), **place._asdict()),
         crossed=crossed,
@@ -271,6 +272,8 @@ def settle_biorthogonal(
 
 def _strings(table: PauliTable, spectrum: Spectrum, members: IntArray, weights: FloatArray) -> FloatArray:
     """The mean of ``<P_s>`` over the members, (batch, n_strings)."""
+    if (found := elements_of(spectrum, members)) is not None:
+        return found[:, members[0, 0]]
     result = np.zeros((len(members), len(table.z)))
     for member, weight in zip(members.T, weights.T, strict=True):
         result += weight[:, None] * np.real(string_elements(table, spectrum.vectors, member, spectrum.vectors, member))

@@ -103,13 +103,13 @@ def gaps(spectrum: Spectrum, members: IntArray, spacings: FloatArray) -> tuple[F
     """Distances (batch,) to the next distinct level below and above, and the degeneracy of the level."""
     energies = spectrum.energies
     n_states = energies.shape[1]
-    jumps = np.diff(energies, axis=1) > spacings[:, None]
-    if members.shape[1] == 1 and np.all(jumps):  # no level is degenerate
-        index, rows = members[:, 0], np.arange(len(members))
-        here, infinite = energies[rows, index], np.full(len(members), np.inf)
-        below = np.where(index > 0, here - energies[rows, np.maximum(index - 1, 0)], infinite)
-        above = np.where(index + 1 < n_states, energies[rows, np.minimum(index + 1, n_states - 1)] - here, infinite)
-        return below, above, np.ones(len(members), dtype=np.int64)
+    jumps = energies[:, 1:] - energies[:, :-1] > spacings[:, None]
+    if members.shape[1] == 1 and jumps.all():  # no level is degenerate
+        padded = np.full((len(energies), n_states + 2), np.inf)
+        padded[:, 0], padded[:, 1:-1] = -np.inf, energies
+        rows, index = np.arange(len(energies)), members[:, 0] + 1
+        here = padded[rows, index]
+        return here - padded[rows, index - 1], padded[rows, index + 1] - here, np.ones(len(energies), dtype=np.int64)
     member = membership(spectrum, members)
     rows, positions = np.arange(len(energies)), np.arange(n_states)
     first, last = member.argmax(axis=1), positions[-1] - member[:, ::-1].argmax(axis=1)
@@ -126,6 +126,8 @@ def gaps(spectrum: Spectrum, members: IntArray, spacings: FloatArray) -> tuple[F
 
 def neighbour_elements(table: PauliTable, spectrum: Spectrum, members: IntArray) -> NumberArray:
     """``<m|P_s|n>`` from the first member n to the nearest non-members m, (batch, n, n_strings), zero where none."""
+    if (found := elements_of(spectrum, members)) is not None and found.shape[1] <= _NEIGHBOURS + 1:
+        return np.delete(found, members[0, 0], axis=1) if found.shape[1] > 2 else found[:, 1 - members[0, 0], None]
     member = membership(spectrum, members)
     distance = np.abs(spectrum.energies - spectrum.energies[np.arange(len(members)), members[:, 0]][:, None])
     distance = np.where(member, np.inf, distance)
@@ -136,10 +138,23 @@ def neighbour_elements(table: PauliTable, spectrum: Spectrum, members: IntArray)
     return np.stack(values, axis=1) * there[:, :, None] if values else np.zeros((len(members), 0, len(table.z)))
 
 
+def elements_of(spectrum: Spectrum, members: IntArray) -> FloatArray | None:
+    """The elements that came with the spectrum, if its last accurate state is the only member of every sample."""
+    alone = spectrum.elements is not None and members.shape[1] == 1 and (members == spectrum.n_accurate - 1).all()
+    return spectrum.elements if alone else None
+
+
 def couplings(elements: NumberArray, operators: FloatArray) -> FloatArray:
-    """Largest ``|<m|operator|n>|`` of `neighbour_elements`, (batch,); operators (batch or 1, n, n_strings)."""
-    values = np.abs(elements @ np.swapaxes(operators, 1, 2))  # (batch, n, n_operators)
-    return np.max(values, axis=(1, 2), initial=0.0)
+    """Largest ``|<m|operator|n>|`` of `neighbour_elements`, (batch,).
+
+    Operators are (batch, n_operators, n_strings), or (1, n_operators, n_strings) for all samples.
+    """
+    batch, _, n_strings = elements.shape
+    if len(operators) == 1:
+        values = elements.reshape(-1, n_strings) @ operators[0].T  # one product instead of many small ones
+    else:
+        values = elements @ np.swapaxes(operators, 1, 2)
+    return np.abs(values).reshape(batch, -1).max(axis=1, initial=0.0)
 
 
 def splits(

@@ -96,7 +96,7 @@ def eigenstate_response(
                 inside.astype(np.int64),
                 tolerance,
             )
-            if np.any(reached > 10 * tolerance):
+            if (reached > 10 * tolerance).any():
                 raise NotConverged(
                     f"The linear response stopped at a relative residual of {np.max(reached):.1e}, "
                     f"wanted {tolerance:.1e}."

@@ -178,8 +178,8 @@ def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
 
 @nb.njit(**OPTIONS)
 def settle(
-    layout, coefficients, chunks, vectors, warm, energies, residuals, n_accurate, goals, norms, max_steps, n_rows,
-    space, team, tag,
+    layout, coefficients, chunks, vectors, warm, energies, residuals, elements, n_accurate, goals, norms, max_steps,
+    n_rows, space, team, tag,
 ):  # fmt: skip
     """The lowest states of the samples, one after the other, each outside the ones before.
 
@@ -191,12 +191,13 @@ def settle(
         warm: whether there are starts.
         energies: (batch, n_states) result.
         residuals: (batch, n_states) result.
+        elements: (batch, n_states, n_strings) result: ``<m|P_s|n>`` with the last accurate state n.
         n_accurate: states solved to the goal; a last one beyond them is good enough to tell the gap.
         goals: (batch,) wanted residuals.
         norms: (batch,) bounds of the norm.
         max_steps: of every state.
         n_rows: of the Krylov basis.
-        space: workspace: diagonal, known states, the state, and the rows of the Krylov basis.
+        space: workspace: diagonal, the state, known states, the rows of the Krylov basis, an operator, the elements.
         team: of threads.
         tag: tuple of as many numbers as lanes.
     """
@@ -213,6 +214,8 @@ def settle(
     operator = empty_operator(layout, diagonal, parts, team, tag)
     goal, norm, floor = np.empty(lanes), np.empty(lanes), np.zeros(lanes)
     energy, residual = np.empty(lanes), np.empty(lanes)
+    last = first + n_rows * width + operator_space(layout)
+    shared = space[last : last + layout.strings * lanes].reshape((layout.strings, lanes))
     which = np.zeros(vectors.shape[0] if warm else 0, dtype=np.int64)
     begin, end = share(team, size)
     for rows in chunks:
@@ -254,6 +257,15 @@ def settle(
                 wait(team)
                 if layout.partner:
                     partner_of(x, known[place + size : place + 2 * size], team)
+        ket = at(known, (n_accurate - 1) * copies * size) if n_accurate < n_states else at(x, 0)
+        for state in range(n_states):
+            bra = at(known, state * copies * size) if state + 1 < n_states else at(x, 0)
+            string_elements(layout, bra, ket, shared, basis, basis[width:], team, tag)
+            if team.rank == 0:
+                for lane in range(lanes):
+                    for s in range(layout.strings):
+                        elements[rows[lane], state, s] = shared[s, lane]
+            wait(team)
 
 
 @nb.njit(**OPTIONS)

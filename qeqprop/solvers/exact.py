@@ -25,6 +25,11 @@ from qeqprop.interfaces import (
     Start,
 )
 
+_TINY = np.finfo(np.float64).tiny
+
+_AIM = 0.5
+"""Part of the tolerance that the iteration aims at: the residual is measured again afterwards, with its rounding."""
+
 GIBBS_SITES = 10
 """A Gibbs state needs every eigenstate: full diagonalisation up to this many sites."""
 
@@ -97,7 +102,7 @@ class Exact:
 
     def _settle(self, table: PauliTable, problem: Equilibria) -> Equilibrium:
         hamiltonians = problem.hamiltonians.coefficients
-        scale = np.maximum(np.sum(np.abs(hamiltonians), axis=1), np.finfo(np.float64).tiny)
+        scale = np.maximum(np.abs(hamiltonians).sum(axis=1), _TINY)
         tolerances, spacings = self.tolerance * scale, self.degenerate * scale
         if np.iscomplexobj(hamiltonians):
             if problem.start is None or self.temperature > 0 or self.multiplet == "average":
@@ -146,11 +151,11 @@ class Exact:
         if start is None or "residuals" not in start.arrays:
             return self._diagonalise(table, hamiltonians, tolerances, spacings, None)
         arrays = start.arrays
-        known = np.all(arrays["coefficients"] == hamiltonians, axis=1)
-        if not np.any(known):
+        known = (arrays["coefficients"] == hamiltonians).all(axis=1)
+        if not known.any():
             return self._diagonalise(table, hamiltonians, tolerances, spacings, arrays["vectors"])
         before = Spectrum(arrays["energies"], arrays["vectors"], arrays["residuals"], int(arrays["accurate"][0]))
-        if np.all(known):
+        if known.all():
             return before
         new = ~known
         found = self._diagonalise(table, hamiltonians[new], tolerances[new], spacings[new], before.vectors[new])
@@ -178,10 +183,11 @@ class Exact:
                 hamiltonians,
                 n_accurate + 1,
                 n_accurate=n_accurate,
-                goals=0.1 * tolerances,
+                goals=_AIM * tolerances,
                 nearby=nearby if nearby is not None and nearby.shape[1] > n_accurate else None,
             )
-            if np.all(np.max(np.diff(found.energies[:, self.level :], axis=1), axis=1) > spacings):
+            energies = found.energies[:, self.level :]
+            if ((energies[:, 1:] - energies[:, :-1]).max(axis=1) > spacings).all():
                 return found
             if n_accurate > 64:
                 raise NotConverged(
@@ -204,7 +210,7 @@ class Exact:
     def _judge(self, settled: Equilibrium, problem: Equilibria) -> None:
         """Refuses or flags what would mislead."""
         certificate = settled.certificate
-        if np.any(~certificate.converged):
+        if not certificate.converged.all():
             message = (
                 f"{_samples(~certificate.converged)}: residual up to {np.max(certificate.residual):.1e} exceeds the "
                 f"tolerance {self.tolerance:.1e} (relative to the sum of absolute coefficients)."
@@ -212,12 +218,12 @@ class Exact:
             if not self.accept_unconverged:
                 raise NotConverged(message)
             warnings.warn(message, PhysicsWarning, stacklevel=4)
-        if np.any(settled.undefined):
+        if settled.undefined.any():
             raise NotConverged(
                 f"{_samples(settled.undefined)}: level {self.level} is degenerate and the nudge splits it, so the "
                 "response of a single state does not exist. Use multiplet='average', or break the symmetry."
             )
-        if np.any(settled.ambiguous):
+        if settled.ambiguous.any():
             warnings.warn(
                 f"{_samples(settled.ambiguous)}: level {self.level} is degenerate (up to "
                 f"{np.max(certificate.degeneracy)} states) and the observables depend on which state is taken. "
@@ -225,7 +231,7 @@ class Exact:
                 PhysicsWarning,
                 stacklevel=4,
             )
-        if np.any(settled.crossed):
+        if settled.crossed.any():
             reached = sorted(set(certificate.level[settled.crossed].tolist()))
             warnings.warn(
                 f"{_samples(settled.crossed)}: the nudge crossed a level; from level {self.level} the state went on in "
