@@ -100,7 +100,8 @@ def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accur
     goals = 1e-12 * norms
     dense = dense_spectrum(table, coefficients)
     layout = layout_of(table)
-    energies, residuals, vectors = compiled.lowest_states(layout, coefficients, n_accurate + 1, n_accurate, goals)
+    found = compiled.lowest_states(layout, coefficients, n_accurate + 1, n_accurate, goals)
+    energies, residuals, vectors = found.energies, found.residuals, found.vectors
     np.testing.assert_allclose(energies[:, :n_accurate], dense.energies[:, :n_accurate], atol=1e-11 * np.max(norms))
     assert np.all(residuals[:, :n_accurate] <= 20 * goals[:, None])
     states = complex_picture(table, vectors)
@@ -108,6 +109,9 @@ def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accur
         applied = complex_picture(table, compiled.multiply(layout, coefficients, np.ascontiguousarray(vectors[:, k])))
         measured = np.linalg.norm(applied - energies[:, k, None] * states[:, k], axis=1)
         np.testing.assert_allclose(measured, residuals[:, k], atol=1e-12 * np.max(norms) + 1e-15)
+    kets = states[:, n_accurate - 1]
+    wanted = [table.elements(states[:, k], kets).real for k in range(n_accurate + 1)]
+    np.testing.assert_allclose(found.elements, np.stack(wanted, axis=1), atol=1e-12)
     overlaps = np.einsum("bki,bli->bkl", states.conj(), states)
     np.testing.assert_allclose(overlaps, np.tile(np.eye(n_accurate + 1), (len(states), 1, 1)), atol=1e-7)
 
@@ -156,9 +160,9 @@ def test_a_restarted_small_basis_reaches_the_same_state(monkeypatch):
     random = np.random.default_rng(3)
     table, coefficients = sums_of(random, ising_labels(8), 3)
     monkeypatch.setattr(compiled, "BASIS_BYTES", 8 * 8 * (256 + 136))
-    energies, residuals, _ = compiled.lowest_states(layout_of(table), coefficients, 1, 1, np.full(3, 1e-9))
-    np.testing.assert_allclose(energies[:, 0], dense_spectrum(table, coefficients).energies[:, 0], atol=1e-10)
-    assert np.max(residuals) < 1e-9
+    found = compiled.lowest_states(layout_of(table), coefficients, 1, 1, np.full(3, 1e-9))
+    np.testing.assert_allclose(found.energies[:, 0], dense_spectrum(table, coefficients).energies[:, 0], atol=1e-10)
+    assert np.max(found.residuals) < 1e-9
 
 
 def test_a_lower_state_of_another_symmetry_is_not_missed_from_a_symmetric_start():
@@ -169,7 +173,7 @@ def test_a_lower_state_of_another_symmetry_is_not_missed_from_a_symmetric_start(
     coefficients[0, ising_labels(6).index("ZZIIII")] = -1.0
     dense = dense_spectrum(table, coefficients)
     start = np.real(dense.vectors[:, [1, 0]])  # the second level first
-    energies, _, _ = compiled.lowest_states(layout_of(table), coefficients, 2, 1, np.array([1e-11]), start)
+    energies = compiled.lowest_states(layout_of(table), coefficients, 2, 1, np.array([1e-11]), start).energies
     np.testing.assert_allclose(energies[0, 0], dense.energies[0, 0], atol=1e-10)
 
 
@@ -181,7 +185,7 @@ def test_a_team_finds_what_one_thread_finds(labels):
     answers = []
     for count in (1, 2):
         with threads(count):
-            energies, _, vectors = compiled.lowest_states(layout, coefficients, 1, 1, goals)
+            energies, _, vectors, _ = compiled.lowest_states(layout, coefficients, 1, 1, goals)
             push = random.normal(size=coefficients.shape) if not answers else answers[0][2]
             zero, inside = np.zeros(1, dtype=np.int64), np.ones((1, 1), dtype=np.int64)
             slope, reached = compiled.responses(layout, coefficients, push, vectors, energies, 1, zero, inside, 1e-9)

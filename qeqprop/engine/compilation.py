@@ -65,7 +65,7 @@ def warm_up() -> dict[str, Callable[[], None]]:
             layout = layout_of(PauliTable.of(PauliList(labels)))
             coefficients = np.random.default_rng(0).normal(size=(batch, len(labels)))
             goals, zeros = np.full(batch, 1e-6), np.zeros(batch, dtype=np.int64)
-            energies, _, vectors = compiled.lowest_states(layout, coefficients, 1, 1, goals)
+            energies, _, vectors, _ = compiled.lowest_states(layout, coefficients, 1, 1, goals)
             compiled.string_elements(layout, vectors, zeros, vectors, zeros)
             compiled.multiply(layout, coefficients, np.ascontiguousarray(vectors[:, 0]))
             inside = np.ones((batch, 1), dtype=np.int64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -88,6 +89,23 @@ def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Calla
         run([partial(share, first) for first in range(count)])
 
 
+class LowestStates(NamedTuple):
+    """Eigenstates of a batch of sums, the lowest ones.
+
+    Attributes:
+        energies: (batch, n_states).
+        residuals: (batch, n_states) ``||H psi - E psi||``.
+        vectors: (batch, n_states, dim) of unit length.
+        elements: (batch, n_states, n_strings) the real part of ``<m|P_s|n>`` of every state m with the last one, n,
+            that was solved to its goal.
+    """
+
+    energies: FloatArray
+    residuals: FloatArray
+    vectors: FloatArray
+    elements: FloatArray
+
+
 def lowest_states(
     layout: Layout,
     coefficients: FloatArray,
@@ -95,7 +113,7 @@ def lowest_states(
     n_accurate: int,
     goals: FloatArray,
     start: FloatArray | None = None,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> LowestStates:
     """The lowest eigenstates of every sum.
 
     Args:
@@ -106,10 +124,6 @@ def lowest_states(
             known to about a percent (the error of an energy is of second order in the residual).
         goals: (batch,) residual norms to reach.
         start: (batch, n_states, dim) nearby states.
-
-    Returns:
-        Energies (batch, n_states), residuals (batch, n_states), unit vectors (batch, n_states, dim), and the real parts
-        of ``<m|P_s|n>`` (batch, n_states, n_strings) of every state m with state ``n = n_accurate - 1``.
     """
     batch, dim = len(coefficients), 1 << layout.sites
     coefficients = np.ascontiguousarray(coefficients)
@@ -133,7 +147,7 @@ def lowest_states(
         )  # fmt: skip
 
     _distribute("lowest states", layout, batch, numbers, work)
-    return energies, residuals, vectors, elements
+    return LowestStates(energies, residuals, vectors, elements)
 
 
 def multiply(layout: Layout, coefficients: FloatArray, vectors: FloatArray) -> FloatArray:

@@ -42,7 +42,7 @@ from qeqprop.engine.team import share, wait
 from qeqprop.engine.tridiagonal import SCRATCH
 from qeqprop.engine.vectors import WIDTH
 
-EASE = 0.1
+EASE = 0.05
 """The residual of a state that only tells a gap, as a part of that gap; the error of the gap is of second order."""
 
 FLOOR = 1e-2

@@ -95,8 +95,8 @@ def outline(layout: Layout, coefficients: FloatArray, temperature: float, n_lowe
     scale = np.sum(np.abs(coefficients), axis=1)
     goals = np.clip(temperature, 1e-6 * scale, 1e-2 * scale) + np.finfo(np.float64).tiny
     kept = min(n_lowest, (1 << (layout.sites - layout.partner)) // 4)
-    energies, residuals, vectors = compiled.lowest_states(layout, coefficients, max(1, kept), 1, goals)
-    above, errors, _ = compiled.lowest_states(layout, -coefficients, 1, 1, goals)
+    energies, residuals, vectors, _ = compiled.lowest_states(layout, coefficients, max(1, kept), 1, goals)
+    above, errors, _, _ = compiled.lowest_states(layout, -coefficients, 1, 1, goals)
     lower = np.min(energies - residuals, axis=1)
     return Outline(lower, -above[:, 0] + errors[:, 0], _orthonormal(layout, vectors[:, :kept]))
 

@@ -27,8 +27,8 @@ from qeqprop.interfaces import (
 
 _TINY = np.finfo(np.float64).tiny
 
-_AIM = 0.5
-"""Part of the tolerance that the iteration aims at: the residual is measured again afterwards, with its rounding."""
+_AIM = 0.1
+"""Part of the tolerance that the iteration aims at: differences of nudged states lose a digit or two."""
 
 GIBBS_SITES = 10
 """A Gibbs state needs every eigenstate: full diagonalisation up to this many sites."""
