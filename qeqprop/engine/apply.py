@@ -16,18 +16,22 @@ import numba as nb
 from qeqprop.engine.kernels import (
     add_far_flips,
     add_signed_flips,
+    add_signed_flips_twice,
     add_weighted_flips,
+    add_weighted_flips_twice,
     apply_lanes,
     apply_within_tiles,
+    dot,
     one_site_pass,
     one_site_pass_dot,
+    product,
     three_site_pass,
     three_site_pass_dot,
     two_site_pass,
     two_site_pass_dot,
 )
-from qeqprop.engine.kernels import dot as dot_product
 from qeqprop.engine.layout import SIGN_PATTERNS
+from qeqprop.engine.team import wait
 from qeqprop.engine.vectors import TILE
 
 OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": True}
@@ -42,8 +46,9 @@ BLOCK_SITES = 11
 """A block of 2^11 amplitudes: its x and y, 16 KiB each, stay in the first-level cache."""
 
 
-WEIGHTS_LIMIT = 1 << 19
-"""Largest table of coefficient vectors (4 MiB): it must be read faster than it can be made anew."""
+WEIGHTS_LIMIT = 1 << 15
+"""Largest table of coefficient vectors (256 KiB, half a second-level cache): beyond it signs are found as they are
+needed."""
 
 
 @nb.njit(**INLINED)
@@ -59,17 +64,19 @@ class Operator(NamedTuple):
     """A Pauli sum (one in each lane) as the kernels take it; all but the numbers are addresses.
 
     Attributes:
-        sites, dim: of the state, with the site that holds real and imaginary part.
+        sites, dim, partner: of the state, as in the layout; 2^sites amplitudes.
         diagonal: (dim * lanes,) all strings of Z.
         n_flips, flip_site: the flips of one site, as in the layout.
         flips: (64 * lanes,) the coefficients of X_k, zero where there is none.
-        n_groups, group_mask, group_starts, sign_starts, sign_z: the signed flips, as in the layout.
+        n_groups, group_mask, group_starts: the signed flips by masks, as in the layout.
+        sign_mask, lane_starts, sign_starts, sign_z: the signed flips by strings, as in the layout.
         values: (n_signs * lanes,) their coefficients.
-        n_weights, weights: the `flip_weights`, (n_groups * dim,), or none.
+        n_weights, weights: the coefficient vectors of the masks, (n_groups * dim / (1 + partner),), or none.
     """
 
     sites: int
     dim: int
+    partner: int
     diagonal: Any
     n_flips: int
     flip_site: Any
@@ -77,26 +84,13 @@ class Operator(NamedTuple):
     n_groups: int
     group_mask: Any
     group_starts: Any
+    sign_mask: Any
+    lane_starts: Any
     sign_starts: Any
     sign_z: Any
     values: Any
     n_weights: int
     weights: Any
-
-
-@nb.njit(**OPTIONS)
-def flip_weights(layout, values, weights):
-    """The coefficients of all signed flips at every amplitude, weights (n_groups * dim,)."""
-    dim = 1 << layout.sites
-    weights[:] = 0.0
-    for group in range(layout.group_mask.size):
-        for k in range(layout.sign_starts[group], layout.sign_starts[group + 1]):
-            pattern = SIGN_PATTERNS[layout.sign_z[k] & (TILE - 1)]
-            for base in range(0, dim, TILE):
-                value = values[k] * parity_sign(base, layout.sign_z[k])
-                place = group * dim + base
-                for b in range(TILE):
-                    weights[place + b] += value * pattern[b]
 
 
 @nb.njit(**INLINED)
@@ -125,8 +119,8 @@ def passes(flips, x, y, low, high, begin, end, with_dot):
 
 
 @nb.njit(**INLINED)
-def _apply_chunk(operator, x, y, begin, end):
-    """All terms on ``begin <= b < end``; returns ``x . y`` there."""
+def _apply_chunk(operator, x, y, begin, end, with_dot):
+    """Strings of Z and flips of one site on ``begin <= b < end``; with_dot: returns ``x . y`` there."""
     sites, flips = operator.sites, operator.flips
     size = min(1 << BLOCK_SITES, end - begin)
     inner = min(sites, CHUNK_SITES)
@@ -134,22 +128,33 @@ def _apply_chunk(operator, x, y, begin, end):
     for first in range(begin, end, size):
         last = first + size
         apply_within_tiles(operator.diagonal, flips, x, y, first, last)
-        if operator.n_weights:
-            add_weighted_flips(
-                operator.group_mask, operator.group_starts, operator.weights, x, y, operator.dim, first, last
-            )
-        elif operator.n_groups:
-            add_signed_flips(
-                operator.group_mask, operator.group_starts, operator.sign_starts, operator.sign_z, operator.values,
-                SIGN_PATTERNS, x, y, first, last,
-            )  # fmt: skip
         if sites > inner:
             add_far_flips(flips, x, y, inner, sites, first, last)
         if sites > TILE_SITES:
-            dot += passes(flips, x, y, TILE_SITES, min(sites, BLOCK_SITES), first, last, inner <= BLOCK_SITES)
+            high = min(sites, BLOCK_SITES)
+            dot += passes(flips, x, y, TILE_SITES, high, first, last, with_dot and inner <= BLOCK_SITES)
     if inner > BLOCK_SITES:
-        dot = passes(flips, x, y, BLOCK_SITES, inner, begin, end, True)
+        dot = passes(flips, x, y, BLOCK_SITES, inner, begin, end, with_dot)
     return dot
+
+
+@nb.njit(**INLINED)
+def _add_signs(operator, x, y, team):
+    """The signed flips, of this rank's share; returns its share of ``x . y``."""
+    halves = 1 + operator.partner
+    half = operator.dim >> operator.partner
+    grain = TILE // halves
+    begin = half // grain * team.rank // team.ranks * grain
+    end = half // grain * (team.rank + 1) // team.ranks * grain
+    masks, starts, weights = operator.group_mask, operator.group_starts, operator.weights
+    if operator.n_weights:
+        if operator.partner:
+            return add_weighted_flips_twice(masks, starts, weights, x, y, half, begin, end)
+        return add_weighted_flips(masks, starts, weights, x, y, half, begin, end)
+    masks, starts, z, values = operator.sign_mask, operator.lane_starts, operator.sign_z, operator.values
+    if operator.partner:
+        return add_signed_flips_twice(masks, starts, z, values, SIGN_PATTERNS, x, y, half, begin, end)
+    return add_signed_flips(masks, starts, z, values, SIGN_PATTERNS, x, y, half, begin, end)
 
 
 @nb.njit(**INLINED)
@@ -170,9 +175,16 @@ def apply(operator, x, y, dots, team, tag):
     else:
         size = min(1 << CHUNK_SITES, dim)
         chunks = dim // size
-        dot = 0.0
-        for chunk in range(chunks * team.rank // team.ranks, chunks * (team.rank + 1) // team.ranks):
-            dot += _apply_chunk(operator, x, y, chunk * size, chunk * size + size)
-        dots[0] = dot
-        if operator.sites == TILE_SITES:  # no pass has seen it
-            dot_product((x, y), dots, dots, 0, dim, tag)
+        begin, end = chunks * team.rank // team.ranks * size, chunks * (team.rank + 1) // team.ranks * size
+        dots[0] = 0.0
+        if operator.n_flips == 0:
+            product((y, operator.diagonal, x), dots, dots, begin, end, tag)
+        else:
+            for first in range(begin, end, size):
+                dots[0] += _apply_chunk(operator, x, y, first, first + size, operator.n_groups == 0)
+        if operator.n_groups:
+            wait(team)  # a string with Y reaches into the other half
+            dots[0] = _add_signs(operator, x, y, team)
+        elif operator.n_flips == 0 or operator.sites == TILE_SITES:  # no pass has seen it
+            dots[0] = 0.0
+            dot((x, y), dots, dots, begin, end, tag)

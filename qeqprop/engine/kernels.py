@@ -12,6 +12,7 @@ length of the tuple ``tag``, so that it is known when a kernel is compiled. Scal
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -186,75 +187,127 @@ def add_far_flips(typing, flips, x, y, low, high, begin, end):
     return types.void(flips, x, y, low, high, begin, end), code
 
 
-@intrinsic
-def add_signed_flips(typing, group_mask, group_starts, sign_starts, sign_z, signs, patterns, x, y, begin, end):
-    """``y += sum_s signs[s] (-1)^popcount(b & z_s) x[b xor mask]`` for ``begin <= b < end``.
+def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
+    """The kernel ``y += sum_s c_s (-1)^popcount(b & z_s) x[b xor mask_s]``, which returns ``x . y`` afterwards.
 
-    The coefficient vector of a flip mask is summed from the sign patterns of its strings, then used once.
+    With two halves, real parts before imaginary ones, a string has the same signs in both, or the opposite ones if its
+    flip swaps them: one coefficient vector serves two places. ``begin <= b < end`` is within the first half.
     """
+    vectors = VECTORS // halves
 
-    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        masks, starts, sstarts, z, c, pattern, source, target, first, last = _pointers(
-            context, builder, signature, arguments
-        )
-        sums, coefficient = _accumulators(builder, VECTORS), _accumulators(builder, VECTORS)
-        with _loop(builder, first, last, TILE) as (base, _):
-            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
-            for place, total in zip(places, sums, strict=True):
-                builder.store(load(builder, target, place), total)
+    def code(builder: Builder, source: Value, target: Value, half: Value, first: Value, last: Value, terms: Any) -> Value:
+        sums = [_accumulators(builder, vectors) for _ in range(halves)]
+        dots = _accumulators(builder, 2)
+        with _loop(builder, first, last, vectors * WIDTH) as (base, _):
+            places = [
+                [builder.add(builder.add(base, INT64(v * WIDTH)), builder.mul(half, INT64(h))) for v in range(vectors)]
+                for h in range(halves)
+            ]
+            for row, totals in zip(places, sums, strict=True):
+                for place, total in zip(row, totals, strict=True):
+                    builder.store(load(builder, target, place), total)
             for lane in range(WIDTH):
-                begin_, end_ = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
-                with _loop(builder, begin_, end_) as (k, _):
-                    mask = builder.and_(_scalar(builder, masks, k), INT64(-WIDTH))
-                    for place in coefficient:
-                        builder.store(zero(), place)
-                    from_, to = (_scalar(builder, sstarts, builder.add(k, INT64(side))) for side in (0, 1))
-                    with _loop(builder, from_, to) as (s, _):
-                        string = _scalar(builder, z, s)
-                        sign = _parity_sign(builder, base, string)
-                        weight = splat(builder, builder.fmul(sign, _scalar(builder, c, s)))
-                        row = builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE))
-                        for v, place in enumerate(coefficient):
-                            signs_ = load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
-                            builder.store(multiply_add(builder, weight, signs_, builder.load(place)), place)
-                    for place, weights, total in zip(places, coefficient, sums, strict=True):
-                        flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
-                        result = multiply_add(builder, builder.load(weights), flipped, builder.load(total))
-                        builder.store(result, total)
-            for place, total in zip(places, sums, strict=True):
-                store(builder, builder.load(total), target, place)
-        return context.get_dummy_value()
+                with terms(lane, base, places[0]) as (mask, turn, coefficients):
+                    for h, (row, totals) in enumerate(zip(places, sums, strict=True)):
+                        for place, weight, total in zip(row, coefficients, totals, strict=True):
+                            flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
+                            signed = multiply(builder, weight, splat(builder, turn)) if h else weight
+                            builder.store(multiply_add(builder, signed, flipped, builder.load(total)), total)
+            for row, totals in zip(places, sums, strict=True):
+                for v, (place, total) in enumerate(zip(row, totals, strict=True)):
+                    result = builder.load(total)
+                    store(builder, result, target, place)
+                    part = multiply_add(builder, result, load(builder, source, place), builder.load(dots[v % 2]))
+                    builder.store(part, dots[v % 2])
+        return horizontal_sum(builder, add(builder, builder.load(dots[0]), builder.load(dots[1])))
 
-    arguments = (group_mask, group_starts, sign_starts, sign_z, signs, patterns, x, y, begin, end)
-    return types.void(*arguments), code
+    def turn_of(builder: Builder, mask: Value, half: Value) -> Value:
+        swaps = builder.icmp_unsigned("!=", builder.and_(mask, half), INT64(0))
+        return builder.select(swaps, DOUBLE(-1.0), DOUBLE(1.0))
+
+    @intrinsic
+    def weighted(typing, group_mask, group_starts, weights, x, y, half, begin, end):
+        def emit(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            masks, starts, weight, source, target, size, first, last = _pointers(context, builder, signature, arguments)
+
+            @contextmanager
+            def terms(lane: int, base: Value, places: list[Value]) -> Any:
+                from_, to = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
+                with _loop(builder, from_, to) as (k, _):
+                    mask = _scalar(builder, masks, k)
+                    row = builder.mul(k, size)
+                    coefficients = [load(builder, weight, builder.add(row, place)) for place in places]
+                    yield builder.and_(mask, INT64(-WIDTH)), turn_of(builder, mask, size), coefficients
+
+            return code(builder, source, target, size, first, last, terms)
+
+        return types.float64(group_mask, group_starts, weights, x, y, half, begin, end), emit
+
+    @intrinsic
+    def signed(typing, sign_mask, lane_starts, sign_z, values, patterns, x, y, half, begin, end):
+        def emit(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            masks, starts, z, c, pattern, source, target, size, first, last = _pointers(
+                context, builder, signature, arguments
+            )
+
+            @contextmanager
+            def terms(lane: int, base: Value, places: list[Value]) -> Any:
+                from_, to = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
+                tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
+                with _loop(builder, from_, to) as (s, _):
+                    mask, string = _scalar(builder, masks, s), _scalar(builder, z, s)
+                    value = builder.fmul(_parity_sign(builder, tile, string), _scalar(builder, c, s))
+                    row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
+                    coefficients = [
+                        multiply(
+                            builder, splat(builder, value), load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
+                        )
+                        for v in range(vectors)
+                    ]
+                    yield builder.and_(mask, INT64(-WIDTH)), turn_of(builder, mask, size), coefficients
+
+            return code(builder, source, target, size, first, last, terms)
+
+        return types.float64(sign_mask, lane_starts, sign_z, values, patterns, x, y, half, begin, end), emit
+
+    return weighted if tabled else signed
+
+
+add_weighted_flips, add_weighted_flips_twice = (_signed_flips(halves, tabled=True) for halves in (1, 2))
+"""From the coefficient vectors of all flip masks, weights (n_groups * half,); see `weigh_flips`."""
+
+add_signed_flips, add_signed_flips_twice = (_signed_flips(halves, tabled=False) for halves in (1, 2))
+"""From the strings themselves, one by one."""
 
 
 @intrinsic
-def add_weighted_flips(typing, group_mask, group_starts, weights, x, y, dim, begin, end):
-    """`add_signed_flips` with the coefficient vectors of all flip masks at hand: weights (n_groups * dim,)."""
+def weigh_flips(typing, n_groups, sign_starts, sign_z, values, patterns, weights, half):
+    """The coefficient vectors of all flip masks: ``weights[k, b] = sum_s values[s] (-1)^popcount(b & z_s)``."""
 
     def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        masks, starts, weight, source, target, size, first, last = _pointers(context, builder, signature, arguments)
-        sums = _accumulators(builder, VECTORS)
-        with _loop(builder, first, last, TILE) as (base, _):
-            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
-            for place, total in zip(places, sums, strict=True):
-                builder.store(load(builder, target, place), total)
-            for lane in range(WIDTH):
-                begin_, end_ = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
-                with _loop(builder, begin_, end_) as (k, _):
-                    mask = builder.and_(_scalar(builder, masks, k), INT64(-WIDTH))
-                    row = builder.mul(k, size)
-                    for place, total in zip(places, sums, strict=True):
-                        flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
-                        coefficient = load(builder, weight, builder.add(row, place))
-                        builder.store(multiply_add(builder, coefficient, flipped, builder.load(total)), total)
-            for place, total in zip(places, sums, strict=True):
-                store(builder, builder.load(total), target, place)
+        n_masks, sstarts, z, c, pattern, out, size = _pointers(context, builder, signature, arguments)
+        vectors = VECTORS // 2  # half a state can be smaller than a tile
+        sums = _accumulators(builder, vectors)
+        with _loop(builder, INT64(0), n_masks) as (k, _):
+            from_, to = (_scalar(builder, sstarts, builder.add(k, INT64(side))) for side in (0, 1))
+            with _loop(builder, INT64(0), size, vectors * WIDTH) as (base, _):
+                for total in sums:
+                    builder.store(zero(), total)
+                tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
+                with _loop(builder, from_, to) as (s, _):
+                    string = _scalar(builder, z, s)
+                    value = builder.fmul(_parity_sign(builder, tile, string), _scalar(builder, c, s))
+                    weight = splat(builder, value)
+                    row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
+                    for v, total in enumerate(sums):
+                        signs = load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
+                        builder.store(multiply_add(builder, weight, signs, builder.load(total)), total)
+                place = builder.add(builder.mul(k, size), base)
+                for v, total in enumerate(sums):
+                    store(builder, builder.load(total), out, builder.add(place, INT64(v * WIDTH)))
         return context.get_dummy_value()
 
-    arguments = (group_mask, group_starts, weights, x, y, dim, begin, end)
-    return types.void(*arguments), code
+    return types.void(n_groups, sign_starts, sign_z, values, patterns, weights, half), code
 
 
 # --- matrix elements of the flips -----------------------------------------------------------------------------------

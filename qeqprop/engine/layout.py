@@ -38,7 +38,8 @@ class Layout(NamedTuple):
         group_mask: the other flip masks, sorted by ``mask mod WIDTH``.
         group_starts: (WIDTH + 1,) where each remainder begins.
         sign_starts: (n_groups + 1,) where the strings of each group begin.
-        sign_z, sign_index, sign_factor: their strings.
+        sign_mask, sign_z, sign_index, sign_factor: their strings.
+        lane_starts: (WIDTH + 1,) where the strings of each remainder begin.
         support_string: the strings without Y, and where their letters begin (``support_starts``, one more).
         support_site, support_letter: their letters, 0 for X and 1 for Z.
     """
@@ -57,9 +58,11 @@ class Layout(NamedTuple):
     group_mask: IntArray
     group_starts: IntArray
     sign_starts: IntArray
+    sign_mask: IntArray
     sign_z: IntArray
     sign_index: IntArray
     sign_factor: FloatArray
+    lane_starts: IntArray
     support_string: IntArray
     support_starts: IntArray
     support_site: IntArray
@@ -114,7 +117,8 @@ def layout_of(table: PauliTable) -> Layout:
         ]
         for index in without_y
     ]
-    remainders = np.arange(WIDTH + 1)
+    group_starts = np.searchsorted(groups % WIDTH, np.arange(WIDTH + 1)).astype(np.int64)
+    sign_starts = np.cumsum([0, *[len(member) for member in members]], dtype=np.int64)
     return Layout(
         sites=table.num_sites + int(not table.real),
         strings=len(table.z),
@@ -128,11 +132,13 @@ def layout_of(table: PauliTable) -> Layout:
         flip_site=np.array([int(mask).bit_length() - 1 for mask in x[plain]], dtype=np.int64),
         flip_index=plain,
         group_mask=groups,
-        group_starts=np.searchsorted(groups % WIDTH, remainders).astype(np.int64),
-        sign_starts=np.cumsum([0, *[len(member) for member in members]], dtype=np.int64),
+        group_starts=group_starts,
+        sign_starts=sign_starts,
+        sign_mask=x[signed],
         sign_z=z[signed],
         sign_index=signed,
         sign_factor=factor[signed],
+        lane_starts=sign_starts[group_starts],
         support_string=without_y,
         support_starts=np.cumsum([0, *[len(word) for word in words]], dtype=np.int64),
         support_site=np.array([site for word in words for site, _ in word], dtype=np.int64),

@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 from numba.extending import register_jitable
 
-from qeqprop.engine.apply import OPTIONS, TILE_SITES, WEIGHTS_LIMIT, Operator, apply, flip_weights
+from qeqprop.engine.apply import OPTIONS, TILE_SITES, WEIGHTS_LIMIT, Operator, apply
 from qeqprop.engine.diagonals import build_diagonal, diagonal_elements
 from qeqprop.engine.kernels import (
     LANES,
@@ -26,6 +26,7 @@ from qeqprop.engine.kernels import (
     signed_elements,
     three_site_elements,
     two_site_elements,
+    weigh_flips,
 )
 from qeqprop.engine.krylov import (
     SKEW,
@@ -54,9 +55,10 @@ MEAN_FIELD_SITES = 10
 
 @register_jitable
 def _n_weights(layout, lanes, ranks):
-    """Size of the table of `flip_weights`, which is worth it for one small sample by one thread only."""
-    size = layout.group_mask.size << layout.sites
-    return size if lanes == 1 and ranks == 1 and size <= WEIGHTS_LIMIT else 0
+    """Size of the table of coefficient vectors: for one small sample by one thread, where strings share their flips."""
+    groups, signs = layout.group_mask.size, layout.sign_index.size
+    size = groups << (layout.sites - layout.partner)
+    return size if lanes == 1 and ranks == 1 and size <= WEIGHTS_LIMIT and 2 * signs >= 3 * groups else 0
 
 
 @register_jitable
@@ -74,6 +76,7 @@ def empty_operator(layout, diagonal, space, team, tag):
     return Operator(
         layout.sites,
         1 << layout.sites,
+        layout.partner,
         at(diagonal, 0),
         layout.flip_site.size,
         at(layout.flip_site, 0),
@@ -81,6 +84,8 @@ def empty_operator(layout, diagonal, space, team, tag):
         layout.group_mask.size,
         at(layout.group_mask, 0),
         at(layout.group_starts, 0),
+        at(layout.sign_mask, 0),
+        at(layout.lane_starts, 0),
         at(layout.sign_starts, 0),
         at(layout.sign_z, 0),
         at(space, values),
@@ -109,8 +114,10 @@ def build_operator(layout, coefficients, rows, diagonal, space, scratch, team, t
                 values[k * lanes + lane] = mine[layout.sign_index[k], lane] * layout.sign_factor[k]
         n_weights = _n_weights(layout, lanes, team.ranks)
         if n_weights:
-            weights = (64 + layout.sign_index.size) * lanes
-            flip_weights(layout, values, space[weights : weights + n_weights])
+            half = 1 << (layout.sites - layout.partner)
+            weights = at(space, (64 + layout.sign_index.size) * lanes)
+            groups = layout.group_mask.size
+            weigh_flips(groups, layout.sign_starts, layout.sign_z, at(values, 0), SIGN_PATTERNS, weights, half)
     wait(team)
 
 
