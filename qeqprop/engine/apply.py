@@ -146,11 +146,11 @@ def _add_signs(operator, x, y, team):
     grain = TILE // halves
     begin = half // grain * team.rank // team.ranks * grain
     end = half // grain * (team.rank + 1) // team.ranks * grain
-    masks, starts, weights = operator.group_mask, operator.group_starts, operator.weights
     if operator.n_weights:
+        count, masks, starts, weights = operator.n_groups, operator.group_mask, operator.group_starts, operator.weights
         if operator.partner:
-            return add_weighted_flips_twice(masks, starts, weights, x, y, half, begin, end)
-        return add_weighted_flips(masks, starts, weights, x, y, half, begin, end)
+            return add_weighted_flips_twice(count, masks, starts, weights, x, y, half, begin, end)
+        return add_weighted_flips(count, masks, starts, weights, x, y, half, begin, end)
     masks, starts, z, values = operator.sign_mask, operator.lane_starts, operator.sign_z, operator.values
     if operator.partner:
         return add_signed_flips_twice(masks, starts, z, values, SIGN_PATTERNS, x, y, half, begin, end)

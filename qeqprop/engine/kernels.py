@@ -187,32 +187,52 @@ def add_far_flips(typing, flips, x, y, low, high, begin, end):
     return types.void(flips, x, y, low, high, begin, end), code
 
 
+_GRAY = [lane ^ (lane >> 1) for lane in range(WIDTH)]
+"""All flips of lanes, each one bit from the one before."""
+
+
+def _turn_lanes(builder: Builder, sums: list[list[Value]], mask: int) -> None:
+    for total in (total for totals in sums for total in totals):
+        builder.store(flip_lanes(builder, builder.load(total), mask), total)
+
+
 def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
     """The kernel ``y += sum_s c_s (-1)^popcount(b & z_s) x[b xor mask_s]``, which returns ``x . y`` afterwards.
 
     With two halves, real parts before imaginary ones, a string has the same signs in both, or the opposite ones if its
     flip swaps them: one coefficient vector serves two places. ``begin <= b < end`` is within the first half.
+
+    The sums wait in flipped lanes: instead of every x they are turned, once for all strings that flip the same lanes.
+    So coefficients are those of the place with these lanes flipped.
     """
     vectors = VECTORS // halves
+    span = vectors * WIDTH
 
     def code(builder: Builder, source: Value, target: Value, half: Value, first: Value, last: Value, terms: Any) -> Value:
         sums = [_accumulators(builder, vectors) for _ in range(halves)]
         dots = _accumulators(builder, 2)
-        with _loop(builder, first, last, vectors * WIDTH) as (base, _):
-            places = [
-                [builder.add(builder.add(base, INT64(v * WIDTH)), builder.mul(half, INT64(h))) for v in range(vectors)]
-                for h in range(halves)
-            ]
+        with _loop(builder, first, last, span) as (base, _):
+            bases = [base, builder.add(base, half)][:halves]
+            places = [[builder.add(start, INT64(v * WIDTH)) for v in range(vectors)] for start in bases]
             for row, totals in zip(places, sums, strict=True):
                 for place, total in zip(row, totals, strict=True):
                     builder.store(load(builder, target, place), total)
-            for lane in range(WIDTH):
-                with terms(lane, base, places[0]) as (mask, turn, coefficients):
-                    for h, (row, totals) in enumerate(zip(places, sums, strict=True)):
-                        for place, weight, total in zip(row, coefficients, totals, strict=True):
-                            flipped = flip_lanes(builder, load(builder, source, builder.xor(place, mask)), lane)
-                            signed = multiply(builder, weight, splat(builder, turn)) if h else weight
-                            builder.store(multiply_add(builder, signed, flipped, builder.load(total)), total)
+            before = 0
+            for lane in _GRAY:
+                _turn_lanes(builder, sums, lane ^ before)
+                before = lane
+                with terms(lane, base, places[0]) as (mask, coefficients):
+                    far = builder.and_(mask, INT64(-span))
+                    near = [builder.xor(INT64(v * WIDTH), builder.and_(mask, INT64(span - WIDTH))) for v in range(vectors)]
+                    starts = [builder.gep(source, [builder.xor(start, far)]) for start in bases]
+                    swaps = builder.icmp_unsigned("!=", builder.and_(mask, half), INT64(0))
+                    turn = splat(builder, builder.select(swaps, DOUBLE(-1.0), DOUBLE(1.0)))
+                    for h, (start, totals) in enumerate(zip(starts, sums, strict=True)):
+                        for offset, weight, total in zip(near, coefficients, totals, strict=True):
+                            signed = multiply(builder, weight, turn) if h else weight
+                            new = multiply_add(builder, signed, load(builder, start, offset), builder.load(total))
+                            builder.store(new, total)
+            _turn_lanes(builder, sums, before)
             for row, totals in zip(places, sums, strict=True):
                 for v, (place, total) in enumerate(zip(row, totals, strict=True)):
                     result = builder.load(total)
@@ -221,27 +241,27 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
                     builder.store(part, dots[v % 2])
         return horizontal_sum(builder, add(builder, builder.load(dots[0]), builder.load(dots[1])))
 
-    def turn_of(builder: Builder, mask: Value, half: Value) -> Value:
-        swaps = builder.icmp_unsigned("!=", builder.and_(mask, half), INT64(0))
-        return builder.select(swaps, DOUBLE(-1.0), DOUBLE(1.0))
-
     @intrinsic
-    def weighted(typing, group_mask, group_starts, weights, x, y, half, begin, end):
+    def weighted(typing, n_groups, group_mask, group_starts, weights, x, y, half, begin, end):
         def emit(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-            masks, starts, weight, source, target, size, first, last = _pointers(context, builder, signature, arguments)
+            count, masks, starts, weight, source, target, size, first, last = _pointers(
+                context, builder, signature, arguments
+            )
 
             @contextmanager
             def terms(lane: int, base: Value, places: list[Value]) -> Any:
                 from_, to = (_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
                 with _loop(builder, from_, to) as (k, _):
                     mask = _scalar(builder, masks, k)
-                    row = builder.mul(k, size)
-                    coefficients = [load(builder, weight, builder.add(row, place)) for place in places]
-                    yield builder.and_(mask, INT64(-WIDTH)), turn_of(builder, mask, size), coefficients
+                    row = builder.add(builder.mul(base, count), builder.mul(k, INT64(span)))
+                    coefficients = [
+                        load(builder, weight, builder.add(row, INT64(v * WIDTH))) for v in range(vectors)
+                    ]
+                    yield mask, coefficients
 
             return code(builder, source, target, size, first, last, terms)
 
-        return types.float64(group_mask, group_starts, weights, x, y, half, begin, end), emit
+        return types.float64(n_groups, group_mask, group_starts, weights, x, y, half, begin, end), emit
 
     @intrinsic
     def signed(typing, sign_mask, lane_starts, sign_z, values, patterns, x, y, half, begin, end):
@@ -256,7 +276,8 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
                 tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
                 with _loop(builder, from_, to) as (s, _):
                     mask, string = _scalar(builder, masks, s), _scalar(builder, z, s)
-                    value = builder.fmul(_parity_sign(builder, tile, string), _scalar(builder, c, s))
+                    bits = builder.or_(tile, INT64(lane))
+                    value = builder.fmul(_parity_sign(builder, bits, string), _scalar(builder, c, s))
                     row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
                     coefficients = [
                         multiply(
@@ -264,7 +285,7 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
                         )
                         for v in range(vectors)
                     ]
-                    yield builder.and_(mask, INT64(-WIDTH)), turn_of(builder, mask, size), coefficients
+                    yield mask, coefficients
 
             return code(builder, source, target, size, first, last, terms)
 
@@ -274,18 +295,21 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
 
 
 add_weighted_flips, add_weighted_flips_twice = (_signed_flips(halves, tabled=True) for halves in (1, 2))
-"""From the coefficient vectors of all flip masks, weights (n_groups * half,); see `weigh_flips`."""
+"""From the coefficient vectors of all flip masks: what `weigh_flips` makes for spans of TILE and of half a TILE."""
 
 add_signed_flips, add_signed_flips_twice = (_signed_flips(halves, tabled=False) for halves in (1, 2))
 """From the strings themselves, one by one."""
 
 
 @intrinsic
-def weigh_flips(typing, n_groups, sign_starts, sign_z, values, patterns, weights, half):
-    """The coefficient vectors of all flip masks: ``weights[k, b] = sum_s values[s] (-1)^popcount(b & z_s)``."""
+def weigh_flips(typing, n_groups, group_mask, sign_starts, sign_z, values, patterns, weights, half, span):
+    """The coefficient vectors of all flip masks, ``sum_s values[s] (-1)^popcount((b xor lanes) & z_s)``.
+
+    The lanes are those that the mask flips. The vectors of all masks lie together for ``span`` amplitudes at a time.
+    """
 
     def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        n_masks, sstarts, z, c, pattern, out, size = _pointers(context, builder, signature, arguments)
+        n_masks, masks, sstarts, z, c, pattern, out, size, together = _pointers(context, builder, signature, arguments)
         vectors = VECTORS // 2  # half a state can be smaller than a tile
         sums = _accumulators(builder, vectors)
         with _loop(builder, INT64(0), n_masks) as (k, _):
@@ -294,20 +318,23 @@ def weigh_flips(typing, n_groups, sign_starts, sign_z, values, patterns, weights
                 for total in sums:
                     builder.store(zero(), total)
                 tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
+                bits = builder.or_(tile, builder.and_(_scalar(builder, masks, k), INT64(WIDTH - 1)))
                 with _loop(builder, from_, to) as (s, _):
                     string = _scalar(builder, z, s)
-                    value = builder.fmul(_parity_sign(builder, tile, string), _scalar(builder, c, s))
+                    value = builder.fmul(_parity_sign(builder, bits, string), _scalar(builder, c, s))
                     weight = splat(builder, value)
                     row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
                     for v, total in enumerate(sums):
                         signs = load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
                         builder.store(multiply_add(builder, weight, signs, builder.load(total)), total)
-                place = builder.add(builder.mul(k, size), base)
+                before = builder.and_(base, builder.neg(together))
+                place = builder.add(builder.mul(before, n_masks), builder.mul(k, together))
+                place = builder.add(place, builder.sub(base, before))
                 for v, total in enumerate(sums):
                     store(builder, builder.load(total), out, builder.add(place, INT64(v * WIDTH)))
         return context.get_dummy_value()
 
-    return types.void(n_groups, sign_starts, sign_z, values, patterns, weights, half), code
+    return types.void(n_groups, group_mask, sign_starts, sign_z, values, patterns, weights, half, span), code
 
 
 # --- matrix elements of the flips -----------------------------------------------------------------------------------

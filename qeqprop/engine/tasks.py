@@ -41,7 +41,7 @@ from qeqprop.engine.layout import SIGN_PATTERNS
 from qeqprop.engine.mean_field import product_state
 from qeqprop.engine.team import share, wait
 from qeqprop.engine.tridiagonal import SCRATCH
-from qeqprop.engine.vectors import WIDTH
+from qeqprop.engine.vectors import TILE, WIDTH
 
 EASE = 0.05
 """The residual of a state that only tells a gap, as a part of that gap; the error of the gap is of second order."""
@@ -116,8 +116,10 @@ def build_operator(layout, coefficients, rows, diagonal, space, scratch, team, t
         if n_weights:
             half = 1 << (layout.sites - layout.partner)
             weights = at(space, (64 + layout.sign_index.size) * lanes)
-            groups = layout.group_mask.size
-            weigh_flips(groups, layout.sign_starts, layout.sign_z, at(values, 0), SIGN_PATTERNS, weights, half)
+            weigh_flips(
+                layout.group_mask.size, layout.group_mask, layout.sign_starts, layout.sign_z, at(values, 0),
+                SIGN_PATTERNS, weights, half, TILE >> layout.partner,
+            )  # fmt: skip
     wait(team)
 
 
