@@ -96,8 +96,8 @@ class LowestStates(NamedTuple):
         energies: (batch, n_states).
         residuals: (batch, n_states) ``||H psi - E psi||``.
         vectors: (batch, n_states, dim) of unit length.
-        elements: (batch, n_states, n_strings) the real part of ``<m|P_s|n>`` of every state m with the last one, n,
-            that was solved to its goal.
+        elements: (1 or 2, batch, n_states, n_strings) the real and, for complex strings, the imaginary part of
+            ``<m|P_s|n>`` of every state m with the last one, n, that was solved to its goal.
     """
 
     energies: FloatArray
@@ -130,7 +130,7 @@ def lowest_states(
     norms = np.maximum(np.abs(coefficients).sum(axis=1), _TINY)
     vectors = np.empty((batch, n_states, dim)) if start is None else np.array(start, order="C")
     energies, residuals = np.empty((batch, n_states)), np.empty((batch, n_states))
-    elements = np.empty((batch, n_states, layout.strings))
+    elements = np.empty((1 + layout.partner, batch, n_states, layout.strings))
     kept = (n_states - 1) * (1 + layout.partner)
 
     def rows_of(size: int) -> int:

@@ -36,7 +36,7 @@ class Spectrum:
     vectors: NumberArray
     residuals: FloatArray
     n_accurate: int
-    elements: FloatArray | None = None
+    elements: NumberArray | None = None
 
     @property
     def complete(self) -> bool:
@@ -83,14 +83,15 @@ def lowest_spectrum(
             always hold a trace of everything: one with a symmetry would never leave its sector and miss levels below.
     """
     start = None if nearby is None else real_picture(table, nearby[:, :n_states])
-    energies, residuals, vectors, elements = compiled.lowest_states(
+    energies, residuals, vectors, parts = compiled.lowest_states(
         layout_of(table), coefficients, n_states, n_accurate, goals, start
     )
+    elements = parts[0] if table.real else parts[0] + 1j * parts[1]
     if (energies[:, 1:] < energies[:, :-1]).any():  # a level was found after one just above it
         order, elements = np.argsort(energies, axis=1), None
         energies, residuals = np.take_along_axis(energies, order, 1), np.take_along_axis(residuals, order, 1)
         vectors = np.take_along_axis(vectors, order[:, :, None], 1)
-    return Spectrum(energies, complex_picture(table, vectors), residuals, n_accurate, elements if table.real else None)
+    return Spectrum(energies, complex_picture(table, vectors), residuals, n_accurate, elements)
 
 
 def real_picture(table: PauliTable, vectors: NumberArray) -> FloatArray:

@@ -273,7 +273,7 @@ def settle_biorthogonal(
 def _strings(table: PauliTable, spectrum: Spectrum, members: IntArray, weights: FloatArray) -> FloatArray:
     """The mean of ``<P_s>`` over the members, (batch, n_strings)."""
     if (found := elements_of(spectrum, members)) is not None:
-        return found[:, members[0, 0]]
+        return np.real(found[:, members[0, 0]])
     result = np.zeros((len(members), len(table.z)))
     for member, weight in zip(members.T, weights.T, strict=True):
         result += weight[:, None] * np.real(string_elements(table, spectrum.vectors, member, spectrum.vectors, member))

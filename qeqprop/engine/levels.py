@@ -138,7 +138,7 @@ def neighbour_elements(table: PauliTable, spectrum: Spectrum, members: IntArray)
     return np.stack(values, axis=1) * there[:, :, None] if values else np.zeros((len(members), 0, len(table.z)))
 
 
-def elements_of(spectrum: Spectrum, members: IntArray) -> FloatArray | None:
+def elements_of(spectrum: Spectrum, members: IntArray) -> NumberArray | None:
     """The elements that came with the spectrum, if its last accurate state is the only member of every sample."""
     alone = spectrum.elements is not None and members.shape[1] == 1 and (members == spectrum.n_accurate - 1).all()
     return spectrum.elements if alone else None

@@ -200,7 +200,8 @@ def settle(
         warm: whether there are starts.
         energies: (batch, n_states) result.
         residuals: (batch, n_states) result.
-        elements: (batch, n_states, n_strings) result: ``<m|P_s|n>`` with the last accurate state n.
+        elements: (1 or 2, batch, n_states, n_strings) result: real (and imaginary) part of ``<m|P_s|n>`` with the last
+            accurate state n.
         n_accurate: states solved to the goal; a last one beyond them is good enough to tell the gap.
         goals: (batch,) wanted residuals.
         norms: (batch,) bounds of the norm.
@@ -267,14 +268,21 @@ def settle(
                 if layout.partner:
                     partner_of(x, known[place + size : place + 2 * size], team)
         ket = at(known, (n_accurate - 1) * copies * size) if n_accurate < n_states else at(x, 0)
+        turned = basis[2 * width :]
+        if layout.partner:
+            partner_of(x, turned[:size], team)
         for state in range(n_states):
-            bra = at(known, state * copies * size) if state + 1 < n_states else at(x, 0)
-            string_elements(layout, bra, ket, shared, basis, basis[width:], team, tag)
-            if team.rank == 0:
-                for lane in range(lanes):
-                    for s in range(layout.strings):
-                        elements[rows[lane], state, s] = shared[s, lane]
-            wait(team)
+            for copy in range(copies):  # Re <i m|P|n> = Im <m|P|n>
+                if state + 1 < n_states:
+                    bra = at(known, (state * copies + copy) * size)
+                else:
+                    bra = at(turned, 0) if copy else at(x, 0)
+                string_elements(layout, bra, ket, shared, basis, basis[width:], team, tag)
+                if team.rank == 0:
+                    for lane in range(lanes):
+                        for s in range(layout.strings):
+                            elements[copy, rows[lane], state, s] = shared[s, lane]
+                wait(team)
 
 
 @nb.njit(**OPTIONS)
