@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 import qeqprop
 from qeqprop import losses
-from qeqprop.engine.compiled import TEAM_SITES
+from qeqprop.engine.compiled import TEAM_SITES, workspace
 from qeqprop.engine.apply import apply
 from qeqprop.engine.kernels import at
 from qeqprop.engine.krylov import SKEW
@@ -83,22 +83,24 @@ def applier(task: Task) -> Callable[[int], None]:
     layout = layout_of(PauliTable.of(task.network.strings))
     size = 1 << layout.sites
     coefficients = np.ascontiguousarray(task.coefficients[:1])
-    vectors = np.random.default_rng(0).normal(size=rotation(size) * (size + SKEW))
-    space, parts = np.empty(size), np.empty(operator_space(layout))
+    vectors = workspace(rotation(size) * (size + SKEW))
+    vectors[:] = np.random.default_rng(0).normal(size=vectors.size)
+    diagonal, parts = workspace(size), workspace(operator_space(layout))
     ranks = get_threads() if layout.sites >= TEAM_SITES else 1
+    first = np.zeros(1, dtype=np.int64)
+    build_operator(layout, coefficients, first, diagonal, parts, workspace(size), teams(1)[0], (0,))
 
     def repeat(count: int) -> None:
-        run([partial(_applies, layout, coefficients, count, vectors, space, parts, team, (0,)) for team in teams(ranks)])
+        run([partial(_applies, layout, count, vectors, diagonal, parts, team, (0,)) for team in teams(ranks)])
 
     return repeat
 
 
 @numba.njit(nogil=True)
-def _applies(layout, coefficients, count, vectors, diagonal, parts, team, tag):
+def _applies(layout, count, vectors, diagonal, parts, team, tag):
     size = 1 << layout.sites
     width = size + SKEW
     operator, dots = empty_operator(layout, diagonal, parts, team, tag), np.empty(1)
-    build_operator(layout, coefficients, np.zeros(1, np.int64), diagonal, parts, vectors, team, tag)
     last = vectors.size // width
     for step in range(count):
         x, y = step % last * width, (step + 1) % last * width

@@ -202,11 +202,11 @@ def test_the_lowest_pair_of_tridiagonal_matrices(lanes):
         diagonal, off = random.normal(size=(size, lanes)), random.normal(size=(size, lanes))
         theta, vector = np.empty(lanes), np.empty((size, lanes))
         pivots, scratch, tag = np.empty((size, lanes)), np.empty((SCRATCH, lanes)), (0,) * lanes
-        lowest_pair(size, diagonal, off, theta, False, vector, pivots, scratch, tag)
+        lowest_pair(size, diagonal, off, theta, False, 1e-15, vector, pivots, scratch, tag)
         cold = theta.copy()
         for distance in (1e-9, 1e-2, 10.0, -10.0):  # good, bad and impossible guesses
             theta[:] = cold + distance
-            lowest_pair(size, diagonal, off, theta, True, vector, pivots, scratch, tag)
+            lowest_pair(size, diagonal, off, theta, True, 1e-15, vector, pivots, scratch, tag)
             np.testing.assert_allclose(theta, cold, atol=1e-13)
         for lane in range(lanes):
             matrix = np.diag(diagonal[:, lane]) + np.diag(off[1:, lane], 1) + np.diag(off[1:, lane], -1)

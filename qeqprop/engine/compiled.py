@@ -33,26 +33,29 @@ TEAM_SITES = 17
 BASIS_BYTES = 3 << 29
 """Memory for the Krylov basis of one sample (1.5 GiB); a fuller basis restarts less often."""
 
-_BASIS_ROWS = 160
+_BASIS_ROWS = 112
 _MAX_STEPS = 6000
 _TINY = np.finfo(np.float64).tiny
 
 _Work = Callable[[IntArray, FloatArray, Team, tuple[int, ...]], None]
 
 
-_KEPT_SPACE = 1 << 22  # doubles (32 MiB): fresh memory costs more than the work on small systems
+_KEPT_SPACE = 1 << 23  # doubles (64 MiB): fresh memory costs more than the work on small systems
 _kept = threading.local()
 
 
+def workspace(size: int) -> FloatArray:
+    """Uninitialised doubles that begin at a cache line: vectors of code that straddle two lines cost twice."""
+    raw = np.empty(size + 8)
+    offset = (-raw.ctypes.data // 8) % 8
+    return raw[offset : offset + size]
+
+
 def _spaces(size: int, count: int) -> list[FloatArray]:
-    """Workspaces of uninitialised doubles that begin at a cache line; small ones are kept by the calling thread."""
+    """Workspaces; small ones are kept by the calling thread."""
     spaces: list[FloatArray] = getattr(_kept, "spaces", [])
     if len(spaces) < count or spaces[0].size < size:
-        spaces = []
-        for _ in range(count):
-            raw = np.empty(size + 8)
-            offset = (-raw.ctypes.data // 8) % 8
-            spaces.append(raw[offset : offset + size])
+        spaces = [workspace(size) for _ in range(count)]
         _kept.spaces = spaces if size <= _KEPT_SPACE else []
     return spaces
 

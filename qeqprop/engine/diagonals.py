@@ -1,8 +1,8 @@
-"""Strings of Z: the diagonal of their sum by doubling, and all their expectations by halving.
+"""Strings of Z: the diagonal of their sum by doubling, and all their expectations by Walsh's transform.
 
-Both walk over the sites once and cost about four additions an amplitude for any number of Z and ZZ, however dense the
-graph. With site m added, a diagonal of Z and ZZ terms doubles as ``D -> (D + L, D - L)``, where ``L = h_m + sum_j J_jm
-Z_j`` doubles in the same way; expectations are the transpose. Longer strings take one pass each.
+With site m added, a diagonal of Z and ZZ terms doubles as ``D -> (D + L, D - L)``, where ``L = h_m + sum_j J_jm Z_j``
+doubles in the same way: about four additions an amplitude for any number of Z and ZZ, however dense the graph. Longer
+strings take one pass each. Expectations come all at once.
 """
 
 # numba infers the types of compiled functions
@@ -13,9 +13,20 @@ from __future__ import annotations
 
 import numba as nb
 
-from qeqprop.engine.apply import INLINED, OPTIONS, parity_sign
-from qeqprop.engine.kernels import at, axpy, fold, product, split
-from qeqprop.engine.vectors import WIDTH
+from qeqprop.engine.apply import INLINED, OPTIONS, TILE_SITES, parity_sign
+from qeqprop.engine.kernels import (
+    at,
+    axpy,
+    butterfly,
+    fold,
+    hadamard_of_neighbours,
+    hadamard_within_tiles,
+    product,
+    split,
+)
+
+WALSH_SITES = 8
+"""Above, summing out a site costs less than the transform: only pairs are wanted, and no longer strings."""
 
 
 @nb.njit(**OPTIONS)
@@ -69,59 +80,74 @@ def build_diagonal(layout, coefficients, diagonal, scratch, tag):
 
 
 @nb.njit(**INLINED)
-def _fold_rows(a, size, sums, tag):
-    """``a[:size] += a[size : 2 size]``; sums (lanes,) of the differences before."""
+def _walsh(a, sites, tag):
+    """All sums ``sum_b (-1)^popcount(b & z) a[b]`` at once, at the places z: Walsh and Hadamard's transform, in place."""
     lanes = len(tag)
-    for lane in range(lanes):
-        sums[lane] = 0.0
-    if size >= 4 * WIDTH:
-        fold((at(a, 0), at(a, size)), sums, sums, 0, size, tag)
+    size = lanes << sites
+    if lanes == 1:
+        hadamard_within_tiles(a, 0, size)
     else:
-        for row in range(size // lanes):
-            for lane in range(lanes):
-                low, high = a[row * lanes + lane], a[size + row * lanes + lane]
-                a[row * lanes + lane] = low + high
-                sums[lane] += low - high
+        hadamard_of_neighbours(a, 0, size)
+    for site in range(TILE_SITES if lanes == 1 else 1, sites):
+        stride = lanes << site
+        for begin in range(0, size, 2 * stride):
+            butterfly((at(a, begin), at(a, begin + stride)), a, a, 0, stride, tag)
 
 
 @nb.njit(**OPTIONS)
 def diagonal_elements(layout, u, v, elements, total, difference, sums, tag):
     """Writes ``sum_b u[b] v[b] (-1)^popcount(b & z)`` of all strings of Z to elements (n_strings, lanes).
 
-    ``total`` (dim * lanes,) and ``difference`` (dim * lanes / 2,) are scratch, sums (2 * lanes,); u and v are addresses.
+    Sites above WALSH_SITES are summed out one by one, with their sign and without; Walsh's transform of what is left
+    holds all strings of the lower ones. ``total`` (dim * lanes,) and ``difference`` (dim * lanes / 2,) are scratch, sums
+    (2 * lanes,); u and v are addresses.
     """
     lanes = len(tag)
     sites = layout.sites - layout.partner
     dim = lanes << sites
+    low = min(sites, WALSH_SITES)
     product((at(total, 0), u, v), sums, sums, 0, dim << layout.partner, tag)
     if layout.partner:
         sums[:] = 1.0
         axpy((at(total, 0), at(total, dim)), sums, sums, 0, dim, tag)
+        total[dim : 2 * dim] = 0.0  # a tile can hold both halves
     for k in range(layout.rest_z.size):
-        for lane in range(lanes):
-            elements[layout.rest_index[k], lane] = 0.0
-        for row in range(1 << sites):
-            sign = parity_sign(row, layout.rest_z[k])
+        place, z = layout.rest_index[k], layout.rest_z[k]
+        if z >> low:
             for lane in range(lanes):
-                elements[layout.rest_index[k], lane] += sign * total[row * lanes + lane]
-    for m in range(sites - 1, -1, -1):
-        size = lanes << m
-        if size >= 4 * WIDTH:
-            split((at(difference, 0), at(total, 0), at(total, size)), sums, sums, 0, size, tag)
-        else:
-            for b in range(size):
-                low, high = total[b], total[size + b]
-                total[b] = low + high
-                difference[b] = low - high
-        for j in range(m - 1, -1, -1):
-            index = layout.pair_index[m, j]
-            _fold_rows(difference, lanes << j, sums, tag)
-            if index >= 0:
+                elements[place, lane] = 0.0
+            for row in range(1 << sites):
+                sign = parity_sign(row, z)
                 for lane in range(lanes):
-                    elements[index, lane] = sums[lane]
-        if layout.field_index[m] >= 0:
+                    elements[place, lane] += sign * total[row * lanes + lane]
+    for m in range(sites - 1, low - 1, -1):
+        size = lanes << m
+        split((at(difference, 0), at(total, 0), at(total, size)), sums, sums, 0, size, tag)
+        for j in range(m - 1, low - 1, -1):
+            size = lanes << j
             for lane in range(lanes):
-                elements[layout.field_index[m], lane] = difference[lane]
-    if layout.constant_index.size:
+                sums[lane] = 0.0
+            fold((at(difference, 0), at(difference, size)), sums, sums, 0, size, tag)
+            if layout.pair_index[m, j] >= 0:
+                for lane in range(lanes):
+                    elements[layout.pair_index[m, j], lane] = sums[lane]
+        _walsh(at(difference, 0), low, tag)
         for lane in range(lanes):
+            if layout.field_index[m] >= 0:
+                elements[layout.field_index[m], lane] = difference[lane]
+            for j in range(low):
+                if layout.pair_index[m, j] >= 0:
+                    elements[layout.pair_index[m, j], lane] = difference[(lanes << j) + lane]
+    _walsh(at(total, 0), low, tag)
+    for lane in range(lanes):
+        if layout.constant_index.size:
             elements[layout.constant_index[0], lane] = total[lane]
+        for m in range(low):
+            if layout.field_index[m] >= 0:
+                elements[layout.field_index[m], lane] = total[(lanes << m) + lane]
+            for j in range(m):
+                if layout.pair_index[m, j] >= 0:
+                    elements[layout.pair_index[m, j], lane] = total[(lanes << m) + (lanes << j) + lane]
+        for k in range(layout.rest_z.size):
+            if not layout.rest_z[k] >> low:
+                elements[layout.rest_index[k], lane] = total[layout.rest_z[k] * lanes + lane]

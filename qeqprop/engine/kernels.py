@@ -445,6 +445,50 @@ def signed_elements(typing, group_mask, group_starts, sign_starts, sign_z, patte
     return types.void(group_mask, group_starts, sign_starts, sign_z, patterns, u, v, sums, begin, end), code
 
 
+# --- sums with all signs ----------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def hadamard_within_tiles(typing, x, begin, end):
+    """``x[b] <- sum_c (-1)^popcount(b & c) x[c]`` within every tile, for ``begin <= b < end``."""
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        array, first, last = _pointers(context, builder, signature, arguments)
+        with _loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            vectors = [load(builder, array, place) for place in places]
+            for site in range(WIDTH.bit_length() - 1):
+                signs = ir.Constant(VECTOR, [-1.0 if lane >> site & 1 else 1.0 for lane in range(WIDTH)])
+                vectors = [multiply_add(builder, signs, v, flip_lanes(builder, v, 1 << site)) for v in vectors]
+            for bit in (1 << k for k in range(VECTORS.bit_length() - 1)):
+                vectors = [
+                    subtract(builder, vectors[v ^ bit], vectors[v]) if v & bit else add(builder, vectors[v], vectors[v ^ bit])
+                    for v in range(VECTORS)
+                ]
+            for place, vector in zip(places, vectors, strict=True):
+                store(builder, vector, array, place)
+        return context.get_dummy_value()
+
+    return types.void(x, begin, end), code
+
+
+@intrinsic
+def hadamard_of_neighbours(typing, x, begin, end):
+    """``a, b <- a + b, a - b`` for every two rows a and b of LANES samples, from ``begin`` to ``end``."""
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        array, first, last = _pointers(context, builder, signature, arguments)
+        with _loop(builder, first, last, 2 * LANES) as (base, _):
+            for part in range(0, LANES, WIDTH):
+                places = [builder.add(base, INT64(part + row * LANES)) for row in range(2)]
+                a, b = (load(builder, array, place) for place in places)
+                store(builder, add(builder, a, b), array, places[0])
+                store(builder, subtract(builder, a, b), array, places[1])
+        return context.get_dummy_value()
+
+    return types.void(x, begin, end), code
+
+
 # --- several samples in the lanes -----------------------------------------------------------------------------------
 
 
@@ -706,3 +750,11 @@ def _split(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
 
 split = _stream(3, 0, 2, 0, _split)
 """``d = a - b``; ``a = a + b``."""
+
+
+def _butterfly(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [add(builder, vectors[0], vectors[1]), subtract(builder, vectors[0], vectors[1])], []
+
+
+butterfly = _stream(2, 0, 2, 0, _butterfly)
+"""``a, b = a + b, a - b``."""

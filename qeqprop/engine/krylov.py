@@ -135,7 +135,7 @@ def lowest_state(
                 overlaps[k, lane] = dots[lane]
         steps = 0
         check = min(capacity, 10 if ease > 0 else 16)
-        guessed = False
+        guessed, precision = False, 1e-4 * ease if ease > 0 else 1e-15
         before, looked = 0.0, 0  # the last residual, relative to the goal, and where it was
         for lane in range(lanes):
             before = max(before, norms[lane] / goals[lane])
@@ -188,7 +188,7 @@ def lowest_state(
                 betas[steps, lane] = beta
                 lengths[steps, lane] = beta
             if steps >= check or steps >= capacity or finished:
-                lowest_pair(steps, alphas, betas, theta, guessed, ritz, pivots, scratch, tag)
+                lowest_pair(steps, alphas, betas, theta, guessed, precision, ritz, pivots, scratch, tag)
                 guessed = True  # a larger space holds a lower state
                 worst = 0.0
                 last_chance = finished or steps >= capacity or total >= max_steps

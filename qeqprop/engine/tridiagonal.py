@@ -24,7 +24,7 @@ SCRATCH = 9
 
 
 @nb.njit(**_OPTIONS)
-def lowest_pair(size, diagonal, off_diagonal, theta, guessed, vector, pivots, scratch, tag):
+def lowest_pair(size, diagonal, off_diagonal, theta, guessed, precision, vector, pivots, scratch, tag):
     """Eigenvalues theta (lanes,) and unit vectors (size, lanes).
 
     Args:
@@ -33,21 +33,22 @@ def lowest_pair(size, diagonal, off_diagonal, theta, guessed, vector, pivots, sc
         off_diagonal: (size, lanes); row i couples i - 1 and i, row 0 is not used.
         theta: (lanes,) result; a guess before, if ``guessed``.
         guessed: whether there is a guess: the eigenvalue or a little more, like that of a smaller matrix.
+        precision: relative one of theta; 1e-15 finds the last digits of small entries of the vector, too.
         vector: (size, lanes) result.
         pivots: (size, lanes) scratch.
         scratch: (SCRATCH, lanes).
         tag: tuple of as many numbers as lanes.
     """
-    if guessed and _refined(size, diagonal, off_diagonal, theta, vector, pivots, scratch, tag):
+    if guessed and _refined(size, diagonal, off_diagonal, theta, precision, vector, pivots, scratch, tag):
         return
     _climb(size, diagonal, off_diagonal, theta, 1e-4, scratch, tag)
-    if not _refined(size, diagonal, off_diagonal, theta, vector, pivots, scratch, tag):
+    if not _refined(size, diagonal, off_diagonal, theta, precision, vector, pivots, scratch, tag):
         _climb(size, diagonal, off_diagonal, theta, 3e-16, scratch, tag)
         _iterate(size, diagonal, off_diagonal, theta, vector, pivots, scratch, tag)
 
 
 @nb.njit(**_OPTIONS)
-def _refined(size, diagonal, off_diagonal, theta, vector, pivots, scratch, tag):
+def _refined(size, diagonal, off_diagonal, theta, precision, vector, pivots, scratch, tag):
     """Refines theta and finds the vector; False if theta was too far above the lowest eigenvalue to tell.
 
     With ``v_0 = 1`` and all rows but the first obeyed at x, ``(T - x) v = u_0 e_0``, where u_0 is the last of the pivots
@@ -80,7 +81,7 @@ def _refined(size, diagonal, off_diagonal, theta, vector, pivots, scratch, tag):
         for lane in range(lanes):
             step = scratch[0, lane] / scratch[1, lane]
             theta[lane] += step
-            moving |= abs(step) > 1e-15 * abs(theta[lane])
+            moving |= abs(step) > precision * abs(theta[lane])
         if not moving:
             break
     # one step of inverse iteration takes out what rounding has left of other eigenvectors
