@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 
 import qeqprop
 from qeqprop import losses
-from qeqprop.engine.compiled import TEAM_SITES, workspace
+from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import apply
-from qeqprop.engine.kernels import at
+from qeqprop.engine.compiled import TEAM_SITES, workspace
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable

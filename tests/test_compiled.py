@@ -215,6 +215,38 @@ def test_the_lowest_pair_of_tridiagonal_matrices(lanes):
             assert abs(vector[:, lane] @ columns[:, 0]) == pytest.approx(1.0, abs=1e-10)
 
 
+@pytest.mark.parametrize(("sites", "batch"), [(6, 9), (9, 2)])
+@pytest.mark.parametrize("letters", ["XZ", "XYZ"])
+def test_single_storage_agrees_to_its_digits(sites, batch, letters):
+    random = np.random.default_rng(sites)
+    labels = sorted({*random_labels(random, sites, 20, letters), *ising_labels(sites)})
+    table, coefficients = sums_of(random, labels, batch)
+    layout, dense = layout_of(table), dense_spectrum(table, coefficients)
+    scale = np.sum(np.abs(coefficients), axis=1)
+    found = compiled.lowest_states(layout, coefficients, 2, 1, 1e-6 * scale, dtype=np.dtype(np.float32))
+    assert found.vectors.dtype == np.float32
+    assert np.all(found.residuals[:, 0] < 3e-6 * scale)
+    np.testing.assert_allclose(found.energies[:, 0] / scale, dense.energies[:, 0] / scale, atol=1e-6)
+    states = complex_picture(table, found.vectors[:, 0]).astype(complex)
+    np.testing.assert_allclose(found.elements[0, :, 0], table.elements(states, states).real, atol=1e-5)
+    # the vectors that were found, rounded as they are, against the same product in double precision
+    double = compiled.multiply(layout, coefficients, found.vectors[:, 0].astype(np.float64))
+    single = compiled.multiply(layout, coefficients, np.ascontiguousarray(found.vectors[:, 0]))
+    np.testing.assert_allclose(single / scale[:, None], double / scale[:, None], atol=1e-6)
+
+
+def test_single_storage_gives_gradients_of_three_digits_and_says_what_it_needs():
+    network, random = transverse_ising(sites=9, n_inputs=3), np.random.default_rng(5)
+    theta, x, y = random.normal(size=network.n_trainable), random.normal(size=(2, 3)), random.normal(size=(2, 1))
+    loss = losses.mean_squared_error()
+    wanted = qeqprop.gradient(network, theta, x, y, loss=loss).values
+    solver = Exact(storage="single", tolerance=1e-5)
+    found = qeqprop.gradient(network, theta, x, y, loss=loss, solver=solver).values
+    np.testing.assert_allclose(found, wanted, atol=1e-3 * np.max(np.abs(wanted)))
+    with pytest.raises(ValueError, match=r"`tolerance` must be at least 1e-05 with storage='single', but is 1e-10"):
+        Exact(storage="single")
+
+
 def test_the_caller_chooses_the_threads():
     before = get_threads()
     with threads(1):

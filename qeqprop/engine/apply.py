@@ -1,6 +1,6 @@
 """``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, higher sites from afar.
 
-Vectors are addresses here (see `kernels.at`), and so are the parts of an `Operator`.
+Vectors are addresses here (see `addresses.at`), and so are the parts of an `Operator`.
 """
 
 # numba infers the types of compiled functions
@@ -13,24 +13,23 @@ from typing import Any, NamedTuple
 
 import numba as nb
 
-from qeqprop.engine.kernels import (
+from qeqprop.engine.flips import (
     add_far_flips,
     add_signed_flips,
     add_signed_flips_twice,
     add_weighted_flips,
     add_weighted_flips_twice,
-    apply_lanes,
     apply_within_tiles,
-    dot,
     one_site_pass,
     one_site_pass_dot,
-    product,
     three_site_pass,
     three_site_pass_dot,
     two_site_pass,
     two_site_pass_dot,
 )
+from qeqprop.engine.lanes import apply_lanes
 from qeqprop.engine.layout import SIGN_PATTERNS
+from qeqprop.engine.streams import dot, product
 from qeqprop.engine.team import wait
 from qeqprop.engine.vectors import TILE
 

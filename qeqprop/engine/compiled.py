@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qeqprop.engine import tasks
 from qeqprop.engine.apply import CHUNK_SITES
 from qeqprop.engine.compilation import announced
-from qeqprop.engine.kernels import LANES
 from qeqprop.engine.krylov import SKEW
+from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
 from qeqprop.engine.team import Team, teams
 from qeqprop.engine.threads import get_threads, run
@@ -35,6 +35,7 @@ BASIS_BYTES = 3 << 29
 
 _BASIS_ROWS = 112
 _MAX_STEPS = 6000
+_DOUBLE = np.dtype(np.float64)
 _TINY = np.finfo(np.float64).tiny
 
 _Work = Callable[[IntArray, FloatArray, Team, tuple[int, ...]], None]
@@ -44,18 +45,18 @@ _KEPT_SPACE = 1 << 23  # doubles (64 MiB): fresh memory costs more than the work
 _kept = threading.local()
 
 
-def workspace(size: int) -> FloatArray:
-    """Uninitialised doubles that begin at a cache line: vectors of code that straddle two lines cost twice."""
-    raw = np.empty(size + 8)
-    offset = (-raw.ctypes.data // 8) % 8
+def workspace(size: int, dtype: np.dtype[Any] = _DOUBLE) -> FloatArray:
+    """Uninitialised numbers that begin at a cache line: vectors of code that straddle two lines cost twice."""
+    raw = np.empty(size + 16, dtype)
+    offset = (-raw.ctypes.data % 64) // dtype.itemsize
     return raw[offset : offset + size]
 
 
-def _spaces(size: int, count: int) -> list[FloatArray]:
+def _spaces(size: int, count: int, dtype: np.dtype[Any]) -> list[FloatArray]:
     """Workspaces; small ones are kept by the calling thread."""
     spaces: list[FloatArray] = getattr(_kept, "spaces", [])
-    if len(spaces) < count or spaces[0].size < size:
-        spaces = [workspace(size) for _ in range(count)]
+    if len(spaces) < count or spaces[0].size < size or spaces[0].dtype != dtype:
+        spaces = [workspace(size, dtype) for _ in range(count)]
         _kept.spaces = spaces if size <= _KEPT_SPACE else []
     return spaces
 
@@ -66,7 +67,9 @@ def _chunks(batch: int, lanes: int) -> IntArray:
     return np.minimum(np.arange(-(-batch // lanes) * lanes), batch - 1).reshape(-1, lanes).astype(np.int64)
 
 
-def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Callable[[int], int], work: _Work) -> None:
+def _distribute(
+    kernel: str, layout: Layout, batch: int, dtype: np.dtype[Any], numbers_per_lane: Callable[[int], int], work: _Work
+) -> None:
     """Runs ``work(chunks, space, team, tag)`` for all samples, on the threads and lanes that suit the size."""
     threads = get_threads()
     dim = 1 << layout.sites
@@ -76,19 +79,19 @@ def _distribute(kernel: str, layout: Layout, batch: int, numbers_per_lane: Calla
     chunks = _chunks(batch, lanes)
     size = numbers_per_lane(dim * lanes)
     if layout.sites >= max(TEAM_SITES, CHUNK_SITES) and threads > 1:
-        space = _spaces(size, 1)[0]
-        with announced(kernel, lanes):
+        space = _spaces(size, 1, dtype)[0]
+        with announced(kernel, lanes, dtype):
             run([partial(work, chunks, space, team, tag) for team in teams(threads)])
         return
 
     # a thread costs about as much as forty small samples
     count = max(1, min(threads, len(chunks), batch * dim // 4096))
-    spaces = _spaces(size, count)
+    spaces = _spaces(size, count, dtype)
 
     def share(first: int) -> None:
         work(np.ascontiguousarray(chunks[first::count]), spaces[first], teams(1)[0], tag)
 
-    with announced(kernel, lanes):
+    with announced(kernel, lanes, dtype):
         run([partial(share, first) for first in range(count)])
 
 
@@ -116,6 +119,7 @@ def lowest_states(
     n_accurate: int,
     goals: FloatArray,
     start: FloatArray | None = None,
+    dtype: np.dtype[Any] = _DOUBLE,
 ) -> LowestStates:
     """The lowest eigenstates of every sum.
 
@@ -127,17 +131,18 @@ def lowest_states(
             known to about a percent (the error of an energy is of second order in the residual).
         goals: (batch,) residual norms to reach.
         start: (batch, n_states, dim) nearby states.
+        dtype: how vectors are stored.
     """
     batch, dim = len(coefficients), 1 << layout.sites
     coefficients = np.ascontiguousarray(coefficients)
     norms = np.maximum(np.abs(coefficients).sum(axis=1), _TINY)
-    vectors = np.empty((batch, n_states, dim)) if start is None else np.array(start, order="C")
+    vectors = np.empty((batch, n_states, dim), dtype) if start is None else np.array(start, dtype, order="C")
     energies, residuals = np.empty((batch, n_states)), np.empty((batch, n_states))
     elements = np.empty((1 + layout.partner, batch, n_states, layout.strings))
     kept = (n_states - 1) * (1 + layout.partner)
 
     def rows_of(size: int) -> int:
-        return max(6, min(_BASIS_ROWS, BASIS_BYTES // (8 * (size + SKEW))))
+        return max(6, min(_BASIS_ROWS, BASIS_BYTES // (dtype.itemsize * (size + SKEW))))
 
     def numbers(size: int) -> int:
         own = tasks.operator_space(layout) + LANES * layout.strings
@@ -149,7 +154,7 @@ def lowest_states(
             norms, _MAX_STEPS, rows_of(dim * len(tag)), space, team, tag,
         )  # fmt: skip
 
-    _distribute("lowest states", layout, batch, numbers, work)
+    _distribute("lowest states", layout, batch, dtype, numbers, work)
     return LowestStates(energies, residuals, vectors, elements)
 
 
@@ -161,7 +166,14 @@ def multiply(layout: Layout, coefficients: FloatArray, vectors: FloatArray) -> F
     def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
         tasks.multiply(layout, coefficients, chunks, vectors, results, space, team, tag)
 
-    _distribute("multiply", layout, len(vectors), lambda size: 3 * (size + SKEW) + tasks.operator_space(layout), work)
+    _distribute(
+        "multiply",
+        layout,
+        len(vectors),
+        vectors.dtype,
+        lambda size: 3 * (size + SKEW) + tasks.operator_space(layout),
+        work,
+    )
     return results[:, 0]
 
 
@@ -177,7 +189,10 @@ def string_elements(
     def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
         tasks.measure(layout, bras, which_bra, kets, which_ket, chunks, elements, space, team, tag)
 
-    _distribute("elements", layout, len(bras), lambda size: 4 * (size + SKEW) + LANES * layout.strings, work)
+    def numbers(size: int) -> int:
+        return 4 * (size + SKEW) + LANES * layout.strings
+
+    _distribute("elements", layout, len(bras), bras.dtype, numbers, work)
     return elements
 
 
@@ -223,5 +238,5 @@ def responses(
     def numbers(size: int) -> int:
         return 6 * (size + SKEW) + kept * size + LANES * layout.strings + tasks.operator_space(layout)
 
-    _distribute("responses", layout, batch, numbers, work)
+    _distribute("responses", layout, batch, vectors.dtype, numbers, work)
     return elements, relative

@@ -13,17 +13,11 @@ from __future__ import annotations
 
 import numba as nb
 
+from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import INLINED, OPTIONS, TILE_SITES, parity_sign
-from qeqprop.engine.kernels import (
-    at,
-    axpy,
-    butterfly,
-    fold,
-    hadamard_of_neighbours,
-    hadamard_within_tiles,
-    product,
-    split,
-)
+from qeqprop.engine.elements import hadamard_within_tiles
+from qeqprop.engine.lanes import hadamard_of_neighbours
+from qeqprop.engine.streams import axpy, butterfly, fold, product, split
 
 WALSH_SITES = 8
 """Above, summing out a site costs less than the transform: only pairs are wanted, and no longer strings."""
@@ -81,14 +75,14 @@ def build_diagonal(layout, coefficients, diagonal, scratch, tag):
 
 @nb.njit(**INLINED)
 def _walsh(a, sites, tag):
-    """All sums ``sum_b (-1)^popcount(b & z) a[b]`` at once, at the places z: Walsh and Hadamard's transform, in place."""
+    """All sums ``sum_b (-1)^popcount(b & z) a[b]`` at once, at the places z: Walsh's transform, in place."""
     lanes = len(tag)
-    size = lanes << sites
+    size, first = lanes << sites, TILE_SITES if lanes == 1 else 1
     if lanes == 1:
         hadamard_within_tiles(a, 0, size)
     else:
         hadamard_of_neighbours(a, 0, size)
-    for site in range(TILE_SITES if lanes == 1 else 1, sites):
+    for site in range(first, sites):
         stride = lanes << site
         for begin in range(0, size, 2 * stride):
             butterfly((at(a, begin), at(a, begin + stride)), a, a, 0, stride, tag)
@@ -99,8 +93,8 @@ def diagonal_elements(layout, u, v, elements, total, difference, sums, tag):
     """Writes ``sum_b u[b] v[b] (-1)^popcount(b & z)`` of all strings of Z to elements (n_strings, lanes).
 
     Sites above WALSH_SITES are summed out one by one, with their sign and without; Walsh's transform of what is left
-    holds all strings of the lower ones. ``total`` (dim * lanes,) and ``difference`` (dim * lanes / 2,) are scratch, sums
-    (2 * lanes,); u and v are addresses.
+    holds all strings of the lower ones. ``total`` (dim * lanes,) and ``difference`` (dim * lanes / 2,) are scratch,
+    sums (2 * lanes,); u and v are addresses.
     """
     lanes = len(tag)
     sites = layout.sites - layout.partner

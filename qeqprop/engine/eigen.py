@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -70,6 +71,7 @@ def lowest_spectrum(
     n_accurate: int,
     goals: FloatArray,
     nearby: NumberArray | None = None,
+    dtype: np.dtype[Any] = np.dtype(np.float64),  # noqa: B008 - a constant
 ) -> Spectrum:
     """The lowest ``n_states`` eigenpairs of every sum by Lanczos with deflation, matrix-free and compiled.
 
@@ -81,10 +83,11 @@ def lowest_spectrum(
         goals: (batch,) residuals ``||H psi - E psi||`` to reach; what was reached is in the result.
         nearby: (batch, at least n_states, dim) states of similar sums to start from. Starts are random otherwise, and
             always hold a trace of everything: one with a symmetry would never leave its sector and miss levels below.
+        dtype: how real vectors are stored.
     """
     start = None if nearby is None else real_picture(table, nearby[:, :n_states])
     energies, residuals, vectors, parts = compiled.lowest_states(
-        layout_of(table), coefficients, n_states, n_accurate, goals, start
+        layout_of(table), coefficients, n_states, n_accurate, goals, start, dtype
     )
     elements = parts[0] if table.real else parts[0] + 1j * parts[1]
     if (energies[:, 1:] < energies[:, :-1]).any():  # a level was found after one just above it

@@ -15,9 +15,9 @@ import math
 import numba as nb
 import numpy as np
 
+from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import INLINED, OPTIONS, apply
-from qeqprop.engine.kernels import (
-    at,
+from qeqprop.engine.streams import (
     axpy,
     axpy_four,
     copy,
@@ -115,10 +115,10 @@ def lowest_state(
     capacity = min(n_rows - 1, operator.dim)  # beyond the dimension there is nothing new, only rounding errors
     begin, end = share(team, size)
     alphas, betas, lengths, ritz, pivots, kept = tables[0], tables[1], tables[2], tables[3], tables[4], tables[5]
-    overlaps, new_overlaps = tables[6], tables[7]
-    alive, theta, dots, frozen = tables[8, 0], tables[8, 1], tables[8, 2], tables[8, 3]
-    sums, weights = tables[9, :2].reshape(-1), tables[9, 2:6].reshape(-1)
-    scratch = tables[10, :SCRATCH]
+    overlaps = tables[6]
+    alive, theta, dots, frozen = tables[7, 0], tables[7, 1], tables[7, 2], tables[7, 3]
+    sums, weights = tables[8, :2].reshape(-1), tables[8, 2:6].reshape(-1)
+    scratch = tables[9, :SCRATCH]
     total = 0
     while True:
         copy((basis, x), sums, sums, begin, end, tag)
@@ -250,7 +250,7 @@ def lowest_state(
     return total + 1
 
 
-TABLES = 11
+TABLES = 10
 """Tables of scratch that `lowest_state` needs."""
 
 

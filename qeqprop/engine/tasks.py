@@ -14,20 +14,17 @@ import numba as nb
 import numpy as np
 from numba.extending import register_jitable
 
+from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import OPTIONS, TILE_SITES, WEIGHTS_LIMIT, Operator, apply
 from qeqprop.engine.diagonals import build_diagonal, diagonal_elements
-from qeqprop.engine.kernels import (
-    LANES,
-    at,
-    axpy,
-    element_lanes,
+from qeqprop.engine.elements import (
     elements_within_tiles,
     one_site_elements,
     signed_elements,
     three_site_elements,
     two_site_elements,
-    weigh_flips,
 )
+from qeqprop.engine.flips import weigh_flips
 from qeqprop.engine.krylov import (
     SKEW,
     TABLES,
@@ -37,8 +34,10 @@ from qeqprop.engine.krylov import (
     project_out,
     response_vector,
 )
+from qeqprop.engine.lanes import LANES, element_lanes
 from qeqprop.engine.layout import SIGN_PATTERNS
 from qeqprop.engine.mean_field import product_state
+from qeqprop.engine.streams import axpy
 from qeqprop.engine.team import share, wait
 from qeqprop.engine.tridiagonal import SCRATCH
 from qeqprop.engine.vectors import TILE, WIDTH

@@ -107,7 +107,7 @@ def wait(team):
 
 @nb.njit(cache=True, nogil=True, forceinline=True)
 def add_up(team, sums, count):
-    """Replaces the first ``count`` numbers (at most SHARED) of every rank by their sum over the ranks; also a barrier."""
+    """Replaces the first ``count`` numbers (at most SHARED) of all ranks by their sum over ranks; also a barrier."""
     if team.ranks > 1:
         page = team.epochs[team.rank, 0] % 2
         for k in range(count):

@@ -31,8 +31,8 @@ from qeqprop.engine import compiled, thermal_tasks
 from qeqprop.engine.compilation import announced
 from qeqprop.engine.compiled import BASIS_BYTES, LANE_SITES
 from qeqprop.engine.eigen import one_blas_thread
-from qeqprop.engine.kernels import LANES
 from qeqprop.engine.krylov import SKEW
+from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
 from qeqprop.engine.tasks import operator_space
 from qeqprop.engine.team import teams

@@ -13,9 +13,10 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import OPTIONS, apply
-from qeqprop.engine.kernels import at, axpy, three_term, three_term_deflated
 from qeqprop.engine.krylov import GOLDEN, SKEW, inner, splitmix
+from qeqprop.engine.streams import axpy, three_term, three_term_deflated
 from qeqprop.engine.tasks import build_operator, empty_operator, gather, operator_space, string_elements
 
 ROWS = (6, 11)

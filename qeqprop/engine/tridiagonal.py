@@ -1,9 +1,9 @@
 """The lowest eigenpair of symmetric tridiagonal matrices, one in every lane.
 
-A guess is refined by Rayleigh quotients: the vector that obeys all rows but the first, found from the last row upwards,
-is an inverse iterate of the first unit vector, and its Rayleigh quotient is a guess of twice as many digits. Without a
-guess Laguerre's method, started left of the spectrum, climbs to the lowest eigenvalue from below with cubic convergence.
-Source: Parlett, The Symmetric Eigenvalue Problem (1980).
+A guess is refined by Rayleigh quotients: the vector that obeys all rows but the first, found from the last row
+upwards, is an inverse iterate of the first unit vector, and its Rayleigh quotient is a guess of twice as many digits.
+Without a guess Laguerre's method, started left of the spectrum, climbs to the lowest eigenvalue from below with cubic
+convergence. Source: Parlett, The Symmetric Eigenvalue Problem (1980).
 """
 
 # numba infers the types of compiled functions
@@ -51,8 +51,8 @@ def lowest_pair(size, diagonal, off_diagonal, theta, guessed, precision, vector,
 def _refined(size, diagonal, off_diagonal, theta, precision, vector, pivots, scratch, tag):
     """Refines theta and finds the vector; False if theta was too far above the lowest eigenvalue to tell.
 
-    With ``v_0 = 1`` and all rows but the first obeyed at x, ``(T - x) v = u_0 e_0``, where u_0 is the last of the pivots
-    from below; so the Rayleigh quotient of v is ``x + u_0 / |v|^2``.
+    With ``v_0 = 1`` and all rows but the first obeyed at x, ``(T - x) v = u_0 e_0``, where u_0 is the last of the
+    pivots from below; so the Rayleigh quotient of v is ``x + u_0 / |v|^2``.
     """
     lanes = len(tag)
     last = size - 1

@@ -52,16 +52,29 @@ def zero() -> Value:
 
 
 def load(builder: Builder, pointer: Value, offset: Value) -> Value:
-    """The vector at ``pointer[offset]``, aligned like doubles."""
-    place = builder.bitcast(builder.gep(pointer, [offset]), VECTOR.as_pointer())
-    result = builder.load(place)
-    result.align = 8
-    return result
+    """The vector at ``pointer[offset]``; single precision is only a way to store, everything is computed in double."""
+    kind = pointer.type.pointee
+    result = builder.load(_place(builder, pointer, offset))
+    result.align = 8 if kind == DOUBLE else 4
+    return result if kind == DOUBLE else builder.fpext(result, VECTOR)
+
+
+def load_scalar(builder: Builder, pointer: Value, offset: Value) -> Value:
+    """The number at ``pointer[offset]``, an integer or a double."""
+    result = builder.load(builder.gep(pointer, [offset]))
+    return builder.fpext(result, DOUBLE) if result.type == ir.FloatType() else result
 
 
 def store(builder: Builder, vector: Value, pointer: Value, offset: Value) -> None:
-    """Writes the vector to ``pointer[offset]``."""
-    builder.store(vector, builder.bitcast(builder.gep(pointer, [offset]), VECTOR.as_pointer())).align = 8
+    """Writes the vector to ``pointer[offset]``, rounded if single precision is stored there."""
+    kind = pointer.type.pointee
+    rounded = vector if kind == DOUBLE else builder.fptrunc(vector, ir.VectorType(kind, WIDTH))
+    builder.store(rounded, _place(builder, pointer, offset)).align = 8 if kind == DOUBLE else 4
+
+
+def _place(builder: Builder, pointer: Value, offset: Value) -> Value:
+    kind = ir.VectorType(pointer.type.pointee, WIDTH)
+    return builder.bitcast(builder.gep(pointer, [offset]), kind.as_pointer())
 
 
 def splat(builder: Builder, scalar: Value) -> Value:

@@ -30,6 +30,9 @@ _TINY = np.finfo(np.float64).tiny
 _AIM = 0.1
 """Part of the tolerance that the iteration aims at: differences of nudged states lose a digit or two."""
 
+SINGLE_TOLERANCE = 1e-5
+"""Residual that seven digits reach with some room, relative to the sum of absolute coefficients."""
+
 GIBBS_SITES = 10
 """A Gibbs state needs every eigenstate: full diagonalisation up to this many sites."""
 
@@ -57,6 +60,9 @@ class Exact:
             expectation value is about the residual divided by the gap; 1e-8 is plenty for training, and faster.
         degenerate: levels closer than this, relative to the same sum, count as one.
         dense_sites: largest network that is diagonalised in full; three sites always are.
+        storage: "single" keeps state vectors with seven digits, for exploring large networks: half the memory, and
+            from about 16 sites on less time. It needs a tolerance of at least 1e-5; levels closer than the tolerance
+            count as one, and gradients are good to three or four digits. Arithmetic is double all the same.
         accept_unconverged: warn instead of raising `NotConverged`.
 
     Raises:
@@ -74,12 +80,18 @@ class Exact:
     tolerance: Annotated[float, Gt(0)] = 1e-10
     degenerate: Annotated[float, Gt(0)] = 1e-9
     dense_sites: Annotated[int, Ge(1), Le(12)] = 3
+    storage: Literal["double", "single"] = "double"
     accept_unconverged: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.temperature > 0 and self.level > 0:
             raise ValueError("Arguments `level` and `temperature` exclude each other: a Gibbs state holds every level.")
+        if self.storage == "single" and self.tolerance < SINGLE_TOLERANCE:
+            raise ValueError(
+                f"Argument `tolerance` must be at least {SINGLE_TOLERANCE} with storage='single', "
+                f"but is {self.tolerance}: Exact(storage='single', tolerance={SINGLE_TOLERANCE})."
+            )
 
     def solve(self, problem: Equilibria, *, precision: float | None = None) -> Solution:
         """Settles the batch; ``precision`` is not needed, since nothing is sampled."""
@@ -103,7 +115,8 @@ class Exact:
     def _settle(self, table: PauliTable, problem: Equilibria) -> Equilibrium:
         hamiltonians = problem.hamiltonians.coefficients
         scale = np.maximum(np.abs(hamiltonians).sum(axis=1), _TINY)
-        tolerances, spacings = self.tolerance * scale, self.degenerate * scale
+        nearest = max(self.degenerate, self.tolerance) if self.storage == "single" else self.degenerate
+        tolerances, spacings = self.tolerance * scale, nearest * scale
         if np.iscomplexobj(hamiltonians):
             if problem.start is None or self.temperature > 0 or self.multiplet == "average":
                 raise ValueError(
@@ -185,6 +198,7 @@ class Exact:
                 n_accurate=n_accurate,
                 goals=_AIM * tolerances,
                 nearby=nearby if nearby is not None and nearby.shape[1] > n_accurate else None,
+                dtype=np.dtype(np.float32 if self.storage == "single" else np.float64),
             )
             energies = found.energies[:, self.level :]
             if ((energies[:, 1:] - energies[:, :-1]).max(axis=1) > spacings).all():

@@ -1,0 +1,282 @@
+"""The innermost loops of a Pauli sum on a vector: flips within a tile of registers, of higher sites, and with signs."""
+
+# numba infers the types of compiled functions
+# pyright: reportMissingParameterType=false, reportUntypedFunctionDecorator=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from qeqprop.engine.addresses import accumulators, loop, pointers, sign_of_parity
+from qeqprop.engine.vectors import (
+    DOUBLE,
+    INT64,
+    TILE,
+    VECTORS,
+    WIDTH,
+    Builder,
+    Value,
+    add,
+    flip_lanes,
+    horizontal_sum,
+    load,
+    load_scalar,
+    multiply,
+    multiply_add,
+    splat,
+    store,
+    zero,
+)
+
+
+@intrinsic
+def apply_within_tiles(typing, diagonal, flips, x, y, begin, end):
+    """``y = (D + sum_k flips[k] X_k) x`` with the sites k inside a tile, for ``begin <= b < end``.
+
+    The eight vectors of a tile stay in registers: no amplitude is read twice.
+    """
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        d, g, source, target, first, last = pointers(context, builder, signature, arguments)
+        weights = [splat(builder, load_scalar(builder, g, INT64(k))) for k in range(TILE.bit_length() - 1)]
+        with loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            vectors = [load(builder, source, place) for place in places]
+            for v, place in enumerate(places):
+                total = multiply(builder, load(builder, d, place), vectors[v])
+                for k, weight in enumerate(weights):
+                    mask = 1 << k
+                    flipped = flip_lanes(builder, vectors[v], mask) if mask < WIDTH else vectors[v ^ (mask // WIDTH)]
+                    total = multiply_add(builder, weight, flipped, total)
+                store(builder, total, target, place)
+        return context.get_dummy_value()
+
+    return types.void(diagonal, flips, x, y, begin, end), code
+
+
+def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
+    """The kernel ``y += sum_k flips[bit + k] X_(bit + k) x`` for ``sites`` neighbouring sites above the tile."""
+
+    @intrinsic
+    def strided_pass(typing, flips, x, y, bit, begin, end):
+        def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            g, source, target, low, first, last = pointers(context, builder, signature, arguments)
+            rows = 1 << sites
+            weights = [splat(builder, load_scalar(builder, g, builder.add(low, INT64(k)))) for k in range(sites)]
+            stride = builder.shl(INT64(1), low)
+            block = builder.shl(INT64(rows), low)
+            dots = accumulators(builder, 2)
+            with cgutils.for_range_slice(builder, first, last, block, INT64) as (corner, _):  # noqa: SIM117
+                with loop(builder, corner, builder.add(corner, stride), 8) as (column, _):
+                    for half in range(8 // WIDTH):  # a whole cache line of every row, before it is evicted
+                        places = [builder.add(column, INT64(half * WIDTH))]
+                        for _ in range(rows - 1):
+                            places.append(builder.add(places[-1], stride))
+                        vectors = [load(builder, source, place) for place in places]
+                        for row, place in enumerate(places):
+                            total = load(builder, target, place)
+                            for k, weight in enumerate(weights):
+                                total = multiply_add(builder, weight, vectors[row ^ (1 << k)], total)
+                            store(builder, total, target, place)
+                            if with_dot:
+                                part = multiply_add(builder, total, vectors[row], builder.load(dots[row % 2]))
+                                builder.store(part, dots[row % 2])
+            if with_dot:
+                return horizontal_sum(builder, add(builder, builder.load(dots[0]), builder.load(dots[1])))
+            return DOUBLE(0.0)
+
+        return types.float64(flips, x, y, bit, begin, end), code
+
+    return strided_pass
+
+
+one_site_pass, one_site_pass_dot = _strided_pass(1, with_dot=False), _strided_pass(1, with_dot=True)
+two_site_pass, two_site_pass_dot = _strided_pass(2, with_dot=False), _strided_pass(2, with_dot=True)
+three_site_pass, three_site_pass_dot = _strided_pass(3, with_dot=False), _strided_pass(3, with_dot=True)
+
+
+@intrinsic
+def add_far_flips(typing, flips, x, y, low, high, begin, end):
+    """``y += sum_k flips[k] X_k x`` for the sites ``low <= k < high`` above the tile, on ``begin <= b < end``.
+
+    Reads x at every flipped place, but y only once: where the state is larger than the caches, that is cheaper than
+    passes, which write y again and again.
+    """
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        g, source, target, first_site, last_site, first, last = pointers(context, builder, signature, arguments)
+        sums = accumulators(builder, VECTORS)
+        with loop(builder, first, last, TILE) as (base, _):
+            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
+            for place, total in zip(places, sums, strict=True):
+                builder.store(load(builder, target, place), total)
+            with loop(builder, first_site, last_site) as (site, _):
+                weight = splat(builder, load_scalar(builder, g, site))
+                flipped = builder.xor(base, builder.shl(INT64(1), site))
+                for v, total in enumerate(sums):
+                    vector = load(builder, source, builder.add(flipped, INT64(v * WIDTH)))
+                    builder.store(multiply_add(builder, weight, vector, builder.load(total)), total)
+            for place, total in zip(places, sums, strict=True):
+                store(builder, builder.load(total), target, place)
+        return context.get_dummy_value()
+
+    return types.void(flips, x, y, low, high, begin, end), code
+
+
+_GRAY = [lane ^ (lane >> 1) for lane in range(WIDTH)]
+"""All flips of lanes, each one bit from the one before."""
+
+
+def _turn_lanes(builder: Builder, sums: list[list[Value]], mask: int) -> None:
+    for total in (total for totals in sums for total in totals):
+        builder.store(flip_lanes(builder, builder.load(total), mask), total)
+
+
+def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
+    """The kernel ``y += sum_s c_s (-1)^popcount(b & z_s) x[b xor mask_s]``, which returns ``x . y`` afterwards.
+
+    With two halves, real parts before imaginary ones, a string has the same signs in both, or the opposite ones if its
+    flip swaps them: one coefficient vector serves two places. ``begin <= b < end`` is within the first half.
+
+    The sums wait in flipped lanes: instead of every x they are turned, once for all strings that flip the same lanes.
+    So coefficients are those of the place with these lanes flipped.
+    """
+    vectors = VECTORS // halves
+    span = vectors * WIDTH
+
+    def code(
+        builder: Builder, source: Value, target: Value, half: Value, first: Value, last: Value, terms: Any
+    ) -> Value:
+        sums = [accumulators(builder, vectors) for _ in range(halves)]
+        dots = accumulators(builder, 2)
+        with loop(builder, first, last, span) as (base, _):
+            bases = [base, builder.add(base, half)][:halves]
+            places = [[builder.add(start, INT64(v * WIDTH)) for v in range(vectors)] for start in bases]
+            for row, totals in zip(places, sums, strict=True):
+                for place, total in zip(row, totals, strict=True):
+                    builder.store(load(builder, target, place), total)
+            before = 0
+            for lane in _GRAY:
+                _turn_lanes(builder, sums, lane ^ before)
+                before = lane
+                with terms(lane, base, places[0]) as (mask, coefficients):
+                    far = builder.and_(mask, INT64(-span))
+                    near = [
+                        builder.xor(INT64(v * WIDTH), builder.and_(mask, INT64(span - WIDTH))) for v in range(vectors)
+                    ]
+                    starts = [builder.gep(source, [builder.xor(start, far)]) for start in bases]
+                    swaps = builder.icmp_unsigned("!=", builder.and_(mask, half), INT64(0))
+                    turn = splat(builder, builder.select(swaps, DOUBLE(-1.0), DOUBLE(1.0)))
+                    for h, (start, totals) in enumerate(zip(starts, sums, strict=True)):
+                        for offset, weight, total in zip(near, coefficients, totals, strict=True):
+                            signed = multiply(builder, weight, turn) if h else weight
+                            new = multiply_add(builder, signed, load(builder, start, offset), builder.load(total))
+                            builder.store(new, total)
+            _turn_lanes(builder, sums, before)
+            for row, totals in zip(places, sums, strict=True):
+                for v, (place, total) in enumerate(zip(row, totals, strict=True)):
+                    result = builder.load(total)
+                    store(builder, result, target, place)
+                    part = multiply_add(builder, result, load(builder, source, place), builder.load(dots[v % 2]))
+                    builder.store(part, dots[v % 2])
+        return horizontal_sum(builder, add(builder, builder.load(dots[0]), builder.load(dots[1])))
+
+    @intrinsic
+    def weighted(typing, n_groups, group_mask, group_starts, weights, x, y, half, begin, end):
+        def emit(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            count, masks, starts, weight, source, target, size, first, last = pointers(
+                context, builder, signature, arguments
+            )
+
+            @contextmanager
+            def terms(lane: int, base: Value, places: list[Value]) -> Any:
+                from_, to = (load_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
+                with loop(builder, from_, to) as (k, _):
+                    mask = load_scalar(builder, masks, k)
+                    row = builder.add(builder.mul(base, count), builder.mul(k, INT64(span)))
+                    coefficients = [load(builder, weight, builder.add(row, INT64(v * WIDTH))) for v in range(vectors)]
+                    yield mask, coefficients
+
+            return code(builder, source, target, size, first, last, terms)
+
+        return types.float64(n_groups, group_mask, group_starts, weights, x, y, half, begin, end), emit
+
+    @intrinsic
+    def signed(typing, sign_mask, lane_starts, sign_z, values, patterns, x, y, half, begin, end):
+        def emit(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            masks, starts, z, c, pattern, source, target, size, first, last = pointers(
+                context, builder, signature, arguments
+            )
+
+            @contextmanager
+            def terms(lane: int, base: Value, places: list[Value]) -> Any:
+                from_, to = (load_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
+                tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
+                with loop(builder, from_, to) as (s, _):
+                    mask, string = load_scalar(builder, masks, s), load_scalar(builder, z, s)
+                    bits = builder.or_(tile, INT64(lane))
+                    value = builder.fmul(sign_of_parity(builder, bits, string), load_scalar(builder, c, s))
+                    row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
+                    coefficients = [
+                        multiply(
+                            builder, splat(builder, value), load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
+                        )
+                        for v in range(vectors)
+                    ]
+                    yield mask, coefficients
+
+            return code(builder, source, target, size, first, last, terms)
+
+        return types.float64(sign_mask, lane_starts, sign_z, values, patterns, x, y, half, begin, end), emit
+
+    return weighted if tabled else signed
+
+
+add_weighted_flips, add_weighted_flips_twice = (_signed_flips(halves, tabled=True) for halves in (1, 2))
+"""From the coefficient vectors of all flip masks: what `weigh_flips` makes for spans of TILE and of half a TILE."""
+
+add_signed_flips, add_signed_flips_twice = (_signed_flips(halves, tabled=False) for halves in (1, 2))
+"""From the strings themselves, one by one."""
+
+
+@intrinsic
+def weigh_flips(typing, n_groups, group_mask, sign_starts, sign_z, values, patterns, weights, half, span):
+    """The coefficient vectors of all flip masks, ``sum_s values[s] (-1)^popcount((b xor lanes) & z_s)``.
+
+    The lanes are those that the mask flips. The vectors of all masks lie together for ``span`` amplitudes at a time.
+    """
+
+    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        n_masks, masks, sstarts, z, c, pattern, out, size, together = pointers(context, builder, signature, arguments)
+        vectors = VECTORS // 2  # half a state can be smaller than a tile
+        sums = accumulators(builder, vectors)
+        with loop(builder, INT64(0), n_masks) as (k, _):
+            from_, to = (load_scalar(builder, sstarts, builder.add(k, INT64(side))) for side in (0, 1))
+            with loop(builder, INT64(0), size, vectors * WIDTH) as (base, _):
+                for total in sums:
+                    builder.store(zero(), total)
+                tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
+                bits = builder.or_(tile, builder.and_(load_scalar(builder, masks, k), INT64(WIDTH - 1)))
+                with loop(builder, from_, to) as (s, _):
+                    string = load_scalar(builder, z, s)
+                    value = builder.fmul(sign_of_parity(builder, bits, string), load_scalar(builder, c, s))
+                    weight = splat(builder, value)
+                    row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
+                    for v, total in enumerate(sums):
+                        signs = load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
+                        builder.store(multiply_add(builder, weight, signs, builder.load(total)), total)
+                before = builder.and_(base, builder.neg(together))
+                place = builder.add(builder.mul(before, n_masks), builder.mul(k, together))
+                place = builder.add(place, builder.sub(base, before))
+                for v, total in enumerate(sums):
+                    store(builder, builder.load(total), out, builder.add(place, INT64(v * WIDTH)))
+        return context.get_dummy_value()
+
+    return types.void(n_groups, group_mask, sign_starts, sign_z, values, patterns, weights, half, span), code
