@@ -38,7 +38,7 @@ compiled: Any = njit(
 )
 
 TILE = WIDTH * 4
-COLUMN_BITS = 4
+COLUMN_BITS = 5
 SMALL = 1e-60
 LINE_BITS = 6
 PAIR = 16
