@@ -20,7 +20,7 @@ from qeqprop.engine.threads import get_threads
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from qeqprop.engine.circuit_sweep import Buffers
+    from qeqprop.engine.circuit_passes import Buffers
     from qeqprop.engine.circuits import Circuit
 
 SHARED_QUBITS = 15
@@ -51,6 +51,7 @@ def run_circuit(
 ) -> None:
     """Fills ``numbers`` or ``amplitudes``; see `circuit_sweep.run`."""
     from qeqprop.engine import circuit_sweep as sweep
+    from qeqprop.engine.circuit_frames import turned_strings
     from qeqprop.engine.compilation import announced
 
     answers = amplitudes if numbers is None else numbers
@@ -65,10 +66,11 @@ def run_circuit(
     if batch == 0:
         return
     tasks = _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"]
+    program = circuit.compiled
     arguments = (
-        circuit.compiled,
+        program,
         parameters,
-        np.zeros((0, 3), dtype=np.int64) if strings is None else strings,
+        turned_strings(np.zeros((0, 3), dtype=np.int64) if strings is None else strings, program.end),
         np.zeros((1, 0)) if coefficients is None else coefficients,
         circuit.num_qubits,
         kind,
@@ -76,7 +78,7 @@ def run_circuit(
         np.zeros((batch, 0)) if numbers is None else numbers,
         np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
     )
-    size = max(len(circuit.x), 0 if strings is None else len(strings)) + 1
+    size = max(program.items.shape[1], 0 if strings is None else len(strings)) + 1
     threads = get_threads()
     if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
         threads = 1
@@ -132,24 +134,24 @@ def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list
 
     The calling thread keeps the last buffers, unless they are large: fresh pages cost more than a pass.
     """
-    from qeqprop.engine.circuit_kernels import COLUMN_BITS
-    from qeqprop.engine.circuit_sweep import Buffers
+    from qeqprop.engine.circuit_passes import Buffers
 
     program = circuit.compiled
-    high = program.qubits - program.low
-    key = (program.qubits, program.low, len(program.items), len(program.layers), size, threads, shared)
+    block, gathered = (1 << int(bits) for bits in program.sizes)
+    n_items = program.items.shape[1]
+    key = (program.qubits, block, gathered, n_items, len(program.layers), size, threads, shared)
     if getattr(_kept, "key", None) == key:
         return _kept.buffers
     common = (
         _aligned(4, (1 << program.qubits) + _SKEW),
-        np.empty((len(program.items), 2)),
+        np.empty((n_items, 2)),
         np.empty((len(program.layers), 2, program.qubits)),
     )
     buffers = [
         Buffers(
             *(common if shared else (_aligned(*array.shape) for array in common)),
-            tables=_aligned(7, (1 << program.low) + _SKEW),
-            columns=_aligned(4, (1 << high + COLUMN_BITS if high else 0) + _SKEW),
+            tables=_aligned(7, max(block, gathered) + _SKEW),
+            columns=_aligned(4, gathered + _SKEW),
             small=_aligned(11, 256),
             partial=np.empty(size),
         )

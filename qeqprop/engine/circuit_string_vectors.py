@@ -43,7 +43,7 @@ def _flip_by(builder: Builder, vector: Any, mask: Any) -> Any:
 
 def _partners(context: Any, builder: Builder, signature: Any, args: Any, place: Any, flip: Any) -> tuple[Any, Any]:
     """The vectors of the source arrays (arguments 2 and 3) at ``place``, lanes flipped and signed by argument 4."""
-    a, b, signs = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (2, 3, 4))
+    a, b, signs = pointers_of(context, builder, signature, args, [2, 3, 4])
     pattern = load(builder, signs, INT64(0))
     return (
         multiply(builder, pattern, _flip_by(builder, load(builder, a, place), flip)),
@@ -59,7 +59,7 @@ def string_turn(
     """``re = c re + here_r A, im = c im + here_i B`` with A, B from the partner, and the partner likewise."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, [0, 1])
         place, partner, flip = args[5:8]
         c, here_r, here_i, there_r, there_i = (splat(builder, value) for value in args[8:13])
         here, there = load_pair(builder, state, place), load_pair(builder, state, partner)
@@ -86,7 +86,7 @@ def string_add(
     """``re += kr A, im += ki B`` with A, B from the partner."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, [0, 1])
         place, partner, flip = args[5:8]
         source = _partners(context, builder, signature, args, partner, flip)
         re, im = load_pair(builder, state, place)
@@ -102,8 +102,8 @@ def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, ent
     """``re = q a, im = q b`` for a vector of real numbers ``q[entry]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        weights = load(builder, context.make_array(signature.args[5])(context, builder, args[5]).data, args[6])
+        pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
+        weights = load(builder, pointers_of(context, builder, signature, args, [5])[0], args[6])
         a, b = load_pair(builder, pointers[2:], args[4])
         store_pair(builder, (multiply(builder, weights, a), multiply(builder, weights, b)), pointers, args[4])
         return context.get_dummy_value()
@@ -116,8 +116,8 @@ def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any
     """Adds ``re a + im b`` to the vector ``sums[0]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
+        pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
+        (sums,) = pointers_of(context, builder, signature, args, [5])
         (re, im), (a, b) = load_pair(builder, pointers, args[4]), load_pair(builder, pointers[2:], args[4])
         total = multiply_add(builder, re, a, load(builder, sums, INT64(0)))
         store(builder, multiply_add(builder, im, b, total), sums, INT64(0))
@@ -134,7 +134,7 @@ def far_add(
     """``re += sum c_k a[p_k], im += sum c_k b[p_k]`` over four partners whose lanes keep their order."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
+        pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
         totals = list(load_pair(builder, pointers, args[4]))
         for partner, factor in zip(args[5:9], args[9:13], strict=True):
             scale = splat(builder, factor)
@@ -154,8 +154,8 @@ def string_dot(
     """Adds ``kr re A + ki im B``, with A, B from the partner, to the vector ``sums[0]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
-        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
+        state = pointers_of(context, builder, signature, args, [0, 1])
+        (sums,) = pointers_of(context, builder, signature, args, [5])
         place, partner, flip = args[6:9]
         source = _partners(context, builder, signature, args, partner, flip)
         re, im = load_pair(builder, state, place)

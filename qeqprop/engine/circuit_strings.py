@@ -10,8 +10,7 @@ kernel takes the two source arrays in the order that needs one real factor each.
 
 from __future__ import annotations
 
-from qeqprop.engine.circuit_diagonals import hadamard
-from qeqprop.engine.circuit_kernels import compiled, drain
+from qeqprop.engine.circuit_kernels import compiled, drain, hadamard
 from qeqprop.engine.circuit_products import sign_of
 from qeqprop.engine.circuit_program import X, Y, Z
 from qeqprop.engine.circuit_string_vectors import far_add, overlap, string_add, string_dot, string_turn, weigh
