@@ -9,6 +9,7 @@ from __future__ import annotations
 from qeqprop.engine.circuit_kernels import FACTORS, LINE_BITS, PAIR, PAIRS, compiled, hadamard
 from qeqprop.engine.circuit_products import (
     double_up,
+    multiply_line,
     phase,
     phase_line,
     shade,
@@ -130,14 +131,19 @@ def crossing_lines(items, low, first, last, halves, block, small):
 
 
 @compiled
+def row_factors(small, row, length):
+    """The factors of one row of a block from the tables of `crossing_lines`; often they are those of the row before."""
+    if row == 0 or small[2, row] != small[2, row - 1] or small[3, row] != small[3, row - 1]:
+        multiply_line(small[FACTORS], small[FACTORS + 1], small[0], small[1], length, small[2, row], small[3, row])
+
+
+@compiled
 def crossing_table(items, low, first, last, halves, block, small, er, ei, tr, ti):
     """All phases T of one block: the table E within it times the strings that reach beyond it."""
     half = min(low, LINE_BITS)
-    wr, wi = small[0], small[1]
     for row in range(1 << (low - half)):
-        sr, si = small[2, row], small[3, row]
-        for k in range(0, 1 << half, WIDTH):
-            shade(tr, ti, er, ei, (row << half) + k, wr, wi, k, sr, si)
+        row_factors(small, row, 1 << half)
+        shade(tr, ti, er, ei, row << half, small[FACTORS], small[FACTORS + 1], 1 << half)
     for item in range(first, last):
         high = items[item, Z] >> low
         if high and items[item, TOP] >= 0 and items[item, TOP] != items[item, OTHER]:
@@ -149,24 +155,19 @@ def crossing_table(items, low, first, last, halves, block, small, er, ei, tr, ti
 def line_phases(low, re, im, start, small, er, ei):
     """Multiplies a block by E and the factors of `crossing_lines`."""
     half = min(low, LINE_BITS)
-    wr, wi = small[0], small[1]
     for row in range(1 << (low - half)):
-        sr, si = small[2, row], small[3, row]
-        for k in range(0, 1 << half, WIDTH):
-            entry = (row << half) + k
-            phase_line(re, im, start + entry, er, ei, entry, wr, wi, k, sr, si)
+        row_factors(small, row, 1 << half)
+        phase_line(re, im, start + (row << half), er, ei, row << half, small[FACTORS], small[FACTORS + 1], 1 << half)
 
 
 @compiled
 def undo_line_phases(low, pr, pi, lr, li, start, small, er, ei, q):
     """``q = Im(conj(lam) psi)`` over a block, and takes E and the factors of `crossing_lines` away from both states."""
     half = min(low, LINE_BITS)
-    wr, wi = small[0], small[1]
     for row in range(1 << (low - half)):
-        sr, si = small[2, row], small[3, row]
-        for k in range(0, 1 << half, WIDTH):
-            entry = (row << half) + k
-            undo_line(pr, pi, lr, li, start + entry, q, er, ei, entry, wr, wi, k, sr, si)
+        row_factors(small, row, 1 << half)
+        first = row << half
+        undo_line(pr, pi, lr, li, start + first, q, er, ei, first, small[FACTORS], small[FACTORS + 1], 1 << half)
 
 
 @compiled
@@ -184,9 +185,9 @@ def all_slopes(pr, pi, lr, li, start, low, q):
 
 
 @compiled
-def give_slopes(items, low, first, last, block, q, partial):
+def give_slopes(items, low, first, last, block, q, weight, partial):
     """Adds ``Im <lam|Z string|psi>`` over one block for all strings of a layer, by one transform."""
     hadamard(q, low)
     within = (1 << low) - 1
     for item in range(first, last):
-        partial[item] += q[items[item, Z] & within] * sign_of(items[item, Z] >> low & block)
+        partial[item] += weight * q[items[item, Z] & within] * sign_of(items[item, Z] >> low & block)

@@ -73,15 +73,15 @@ def drain(sums, row, weight):
 
 
 @compiled
-def turn_block(plane, start, size, first, shift, tangent, cosine, mask, sign):
+def turn_block(plane, start, size, first, shift, tangent, cosine, mask, sign, careful):
     """Rotates the qubits of one plane of a block from bit ``first`` on, zero or above the tile; bit k is qubit k + shift.
 
-    With tangents the numbers grow, and a norm puts that right in advance. Where an angle is so near to pi that the norm
-    of all is too small for that, each portion of qubits is put right by itself.
+    With tangents the numbers grow. The tile puts that right in advance, for all qubits; where it is not turned, the
+    numbers came too small. If that would be too small for floats, since an angle is very near to pi, then with
+    ``careful`` each portion of qubits is put right by itself.
     """
     length = 1 << size
     norm = norm_of(cosine, first + shift, size + shift)
-    careful = abs(norm) < SMALL
     bit = first
     if first == 0:
         bit = TILE_BITS
@@ -90,8 +90,6 @@ def turn_block(plane, start, size, first, shift, tangent, cosine, mask, sign):
             plane, start, length, norm_of(cosine, 0, TILE_BITS) if careful else norm, sign * tangent[0],
             sign * tangent[1], sign * tangent[2], sign * tangent[3], sign * tangent[4], t5,
         )  # fmt: skip
-    elif not careful:
-        rescale(plane, start, length, norm)
     while bit < size:
         count = min(SWEEP_BITS, size - bit)
         qubit = bit + shift
@@ -110,29 +108,26 @@ def turn_block(plane, start, size, first, shift, tangent, cosine, mask, sign):
 
 
 @compiled
-def back_block(rows, start, size, first, shift, tangent, cosine, mask, sums, found):
-    """Takes the rotations of `turn_block` away from both states; adds their slopes to ``found``."""
+def back_block(rows, start, size, first, shift, tangent, cosine, mask, careful, scale, sums, found):
+    """Takes the rotations of `turn_block` away from both states and adds their slopes to ``found``.
+
+    Both states are ``scale`` times what they should be; returns what they are times at the end.
+    """
     length = 1 << size
-    norm = norm_of(cosine, first + shift, size + shift)
-    careful = abs(norm) < SMALL
     bit = first
-    growth = 1.0 if careful else norm  # how much too small both states are
     if first == 0:
         bit = TILE_BITS
         tile = norm_of(cosine, 0, TILE_BITS)
+        norm = tile if careful else norm_of(cosine, 0, size)
         t5 = -tangent[5] if TILE_BITS > 5 else 0.0
         for part in range(2):
             turn_tiles_back(
-                rows[part], rows[2 + part], sums, start, length, tile if careful else norm, -tangent[0], -tangent[1],
-                -tangent[2], -tangent[3], -tangent[4], t5,
+                rows[part], rows[2 + part], sums, start, length, norm, -tangent[0], -tangent[1], -tangent[2],
+                -tangent[3], -tangent[4], t5,
             )  # fmt: skip
         for qubit in range(TILE_BITS):
-            found[qubit] += drain(sums, qubit, 1.0)
-        if not careful:
-            growth /= tile
-    elif not careful:
-        for row in range(4):
-            rescale(rows[row], start, length, norm)
+            found[qubit] += drain(sums, qubit, 1.0 / scale**2)
+        scale *= norm / tile
     while bit < size:
         left = size - bit
         count = 3 if left == 3 else min(2, left)
@@ -149,14 +144,15 @@ def back_block(rows, start, size, first, shift, tangent, cosine, mask, sums, fou
                 else:
                     back_one(psi, lam, sums, start, length, stride, t0, 0.0, 0.0)
             for k in range(count):
-                found[qubit + k] += drain(sums, k, 1.0 / growth**2)
+                found[qubit + k] += drain(sums, k, 1.0 / scale**2)
             turned = norm_of(cosine, qubit, qubit + count)
             if careful:
                 for row in range(4):
                     rescale(rows[row], start, length, turned)
             else:
-                growth /= turned
+                scale /= turned
         bit += count
+    return scale
 
 
 @compiled
@@ -177,11 +173,14 @@ def hadamard(plane, bits):
 
 
 @compiled
-def move_columns(rows, columns, count, group, narrow, low, high, back):
-    """Gathers ``2^narrow`` neighbouring columns of the first planes of the state, or puts them back."""
-    place = group << narrow
-    for row in range(count):
-        if back:
-            copy_lines(columns[row], 0, 1 << narrow, rows[row], place, 1 << low, 1 << high, 1 << narrow)
-        else:
-            copy_lines(rows[row], place, 1 << low, columns[row], 0, 1 << narrow, 1 << high, 1 << narrow)
+def gather_columns(rows, planes, columns, group, narrow, low, high, factor):
+    """Gathers ``2^narrow`` neighbouring columns of the first planes of the state, times a factor."""
+    for row in range(planes):
+        copy_lines(rows[row], group << narrow, 1 << low, columns[row], 0, 1 << narrow, 1 << high, 1 << narrow, factor)
+
+
+@compiled
+def return_columns(rows, planes, columns, group, narrow, low, high):
+    """Puts back what `gather_columns` gathered."""
+    for row in range(planes):
+        copy_lines(columns[row], 0, 1 << narrow, rows[row], group << narrow, 1 << low, 1 << high, 1 << narrow, 1.0)

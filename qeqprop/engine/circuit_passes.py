@@ -18,7 +18,18 @@ from qeqprop.engine.circuit_diagonals import (
     phase_table,
     undo_line_phases,
 )
-from qeqprop.engine.circuit_kernels import FOUND, SIGNS, SUMS, back_block, compiled, move_columns, turn_block
+from qeqprop.engine.circuit_kernels import (
+    FOUND,
+    SIGNS,
+    SMALL,
+    SUMS,
+    back_block,
+    compiled,
+    gather_columns,
+    norm_of,
+    return_columns,
+    turn_block,
+)
 from qeqprop.engine.circuit_program import BACKWARD, COLUMNS, DIAGONAL, SLOPES, STRINGS, TOP, TURN_Y, X, Y, Z
 from qeqprop.engine.circuit_strings import flip_where, string_slope, turn_string
 from qeqprop.interfaces import FloatArray
@@ -47,7 +58,7 @@ class Buffers(NamedTuple):
 
 
 @compiled
-def diagonal_layer(items, size, buffers, layer, rows, start, block, ready, back):
+def diagonal_layer(items, size, buffers, layer, rows, start, block, ready, back, scale):
     """A diagonal layer on one block; the table of what stays within a block is built once for all blocks."""
     pr, pi, lr, li = rows[0], rows[1], rows[2], rows[3]
     first, last = layer[1], layer[2]
@@ -72,28 +83,31 @@ def diagonal_layer(items, size, buffers, layer, rows, start, block, ready, back)
         if back:
             multiply_phases(lr, li, start, length, tables[used], tables[used + 1], -1.0)
     if trained:
-        give_slopes(items, size, first, last, block, q, buffers.partial)
+        give_slopes(items, size, first, last, block, q, 1.0 / scale**2, buffers.partial)
 
 
 @compiled
-def rotation_layer(program, buffers, kind, number, rows, start, back):
-    """The rotations of a layer that a block step or a column step takes, on one block."""
+def rotation_layer(program, buffers, kind, number, rows, start, back, careful, scale):
+    """The rotations of a layer that a block step or a column step takes, on one block; see `back_block` for scale."""
     mask, trained = program.layers[number, 3], program.layers[number, 4]
     cosines, tangents = buffers.turns[number, 0], buffers.turns[number, 1]
-    columns, size = kind == COLUMNS, program.sizes[kind]
-    first = program.narrow if columns else 0
-    shift = program.low - first if columns else 0
+    size, first, shift = program.sizes[kind], 0, 0
+    if kind == COLUMNS:
+        first, shift = program.narrow, program.low - program.narrow
+    begin, end = first + shift, size + shift
     if back and trained:
         found = buffers.small[FOUND]
-        begin, end = first + shift, size + shift
         found[begin:end] = 0.0
-        back_block(rows, start, size, first, shift, tangents, cosines, mask, buffers.small[SUMS], found)
+        scale = back_block(
+            rows, start, size, first, shift, tangents, cosines, mask, careful, scale, buffers.small[SUMS], found
+        )
         for item in range(program.layers[number, 1], program.layers[number, 2]):
             if begin <= program.items[0, item, TOP] < end:
                 buffers.partial[item] += found[program.items[0, item, TOP]]
-        return
+        return scale
     for row in range(4 if back else 2):
-        turn_block(rows[row], start, size, first, shift, tangents, cosines, mask, -1.0 if back else 1.0)
+        turn_block(rows[row], start, size, first, shift, tangents, cosines, mask, -1.0 if back else 1.0, careful)
+    return scale if first == 0 or careful else scale / norm_of(cosines, begin, end)
 
 
 @compiled
@@ -121,19 +135,28 @@ def run_step(program, buffers, step, task, begin, end):
     ready, back, columns = -1, task == BACKWARD, kind == COLUMNS
     size, items = program.sizes[kind], program.items[kind]
     rows = buffers.columns if columns else buffers.rows
-    planes, high = 4 if back else 2, program.qubits - program.low
+    planes, narrow, low, high = 4 if back else 2, program.narrow, program.low, program.qubits - program.low
+    norm = 1.0
+    for place in range(first_place, last_place):
+        number = program.order[place]
+        if program.layers[number, 0] == TURN_Y:
+            lowest, highest = (low, program.qubits) if columns else (0, low)
+            one = norm_of(buffers.turns[number, 0], lowest, highest)
+            norm = norm * one if columns else min(norm, abs(one))
+    careful = abs(norm) < SMALL
     for block in range(begin, end):
-        start = 0 if columns else block << size
+        start, scale = 0 if columns else block << size, 1.0
         if columns:
-            move_columns(buffers.rows, rows, planes, block, program.narrow, program.low, high, False)
+            scale = 1.0 if careful else norm
+            gather_columns(buffers.rows, planes, rows, block, narrow, low, high, scale)
         for counter in range(last_place - first_place):
             number = program.order[last_place - 1 - counter if back else first_place + counter]
             layer = program.layers[number]
             if layer[0] == DIAGONAL:
-                diagonal_layer(items, size, buffers, layer, rows, start, block, ready == number, back)
+                diagonal_layer(items, size, buffers, layer, rows, start, block, ready == number, back, scale)
                 ready = number
             elif layer[0] == TURN_Y:
-                rotation_layer(program, buffers, kind, number, rows, start, back)
+                scale = rotation_layer(program, buffers, kind, number, rows, start, back, careful, scale)
             else:
                 for k in range(layer[2] - layer[1]):
                     item = layer[2] - 1 - k if back else layer[1] + k
@@ -141,4 +164,4 @@ def run_step(program, buffers, step, task, begin, end):
                         string_layer(program, buffers, layer[0], item, start, start + (1 << size), SLOPES)
                     string_layer(program, buffers, layer[0], item, start, start + (1 << size), task)
         if columns:
-            move_columns(buffers.rows, rows, planes, block, program.narrow, program.low, high, True)
+            return_columns(buffers.rows, planes, rows, block, narrow, low, high)

@@ -11,9 +11,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from qeqprop.engine.circuit_vectors import pointers_of
+from qeqprop.engine.circuit_vectors import loop, pointers_of
 from qeqprop.engine.vectors import (
     DOUBLE,
+    WIDTH,
     load,
     multiply,
     multiply_add,
@@ -82,19 +83,32 @@ def phase(typing: Any, re: Any, im: Any, place: Any, tr: Any, ti: Any, entry: An
 
 
 @intrinsic
-def shade(
-    typing: Any, tr: Any, ti: Any, er: Any, ei: Any, entry: Any, wr: Any, wi: Any, low: Any, sr: Any, si: Any
-) -> Any:
-    """``T[entry] = E[entry] w[low] s`` for vectors T, E, w and a number s, all complex."""
+def multiply_line(typing: Any, ur: Any, ui: Any, wr: Any, wi: Any, length: Any, sr: Any, si: Any) -> Any:
+    """``u = w s`` for complex arrays u, w of some length and a number s."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        target, source = _pointer_pairs(context, builder, signature, args, (0, 2))
+        scale = splat(builder, args[5]), splat(builder, args[6])
+        with loop(builder, args[4], WIDTH) as k:
+            store_pair(builder, _product(builder, load_pair(builder, source, k), scale), target, k)
+        return context.get_dummy_value()
+
+    return types.void(ur, ui, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
+
+
+@intrinsic
+def shade(typing: Any, tr: Any, ti: Any, er: Any, ei: Any, entry: Any, ur: Any, ui: Any, length: Any) -> Any:
+    """``T[entry + k] = E[entry + k] u[k]`` for k below the length, all complex."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         target, table, line = _pointer_pairs(context, builder, signature, args, (0, 2, 5))
-        scale = splat(builder, args[8]), splat(builder, args[9])
-        factor = _product(builder, load_pair(builder, line, args[7]), scale)
-        store_pair(builder, _product(builder, load_pair(builder, table, args[4]), factor), target, args[4])
+        with loop(builder, args[7], WIDTH) as k:
+            entry = builder.add(args[4], k)
+            factors = load_pair(builder, table, entry), load_pair(builder, line, k)
+            store_pair(builder, _product(builder, *factors), target, entry)
         return context.get_dummy_value()
 
-    return types.void(tr, ti, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
+    return types.void(tr, ti, er, ei, _PLACE, ur, ui, _PLACE), emit
 
 
 @intrinsic
@@ -114,55 +128,43 @@ def double_up(typing: Any, er: Any, ei: Any, place: Any, distance: Any, lr: Any,
 
 @intrinsic
 def phase_line(
-    typing: Any,
-    re: Any,
-    im: Any,
-    place: Any,
-    er: Any,
-    ei: Any,
-    entry: Any,
-    wr: Any,
-    wi: Any,
-    low: Any,
-    sr: Any,
-    si: Any,
+    typing: Any, re: Any, im: Any, place: Any, er: Any, ei: Any, entry: Any, ur: Any, ui: Any, length: Any
 ) -> Any:
-    """Multiplies a vector of the state by ``E[entry] w[low] s``."""
+    """Multiplies the state from ``place`` on by ``E[entry + k] u[k]`` for k below the length."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         state, table, line = _pointer_pairs(context, builder, signature, args, (0, 3, 6))
-        scale = splat(builder, args[9]), splat(builder, args[10])
-        factor = _product(builder, load_pair(builder, line, args[8]), scale)
-        factor = _product(builder, load_pair(builder, table, args[5]), factor)
-        store_pair(builder, _product(builder, load_pair(builder, state, args[2]), factor), state, args[2])
+        with loop(builder, args[8], WIDTH) as k:
+            factors = load_pair(builder, table, builder.add(args[5], k)), load_pair(builder, line, k)
+            place = builder.add(args[2], k)
+            new = _product(builder, load_pair(builder, state, place), _product(builder, *factors))
+            store_pair(builder, new, state, place)
         return context.get_dummy_value()
 
-    return types.void(re, im, _PLACE, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
+    return types.void(re, im, _PLACE, er, ei, _PLACE, ur, ui, _PLACE), emit
 
 
 @intrinsic
 def undo_line(
-    typing: Any, pr: Any, pi: Any, lr: Any, li: Any, place: Any, q: Any, er: Any, ei: Any, entry: Any, wr: Any, wi: Any,
-    low: Any, sr: Any, si: Any,
+    typing: Any, pr: Any, pi: Any, lr: Any, li: Any, place: Any, q: Any, er: Any, ei: Any, entry: Any, ur: Any, ui: Any,
+    length: Any,
 ) -> Any:  # fmt: skip
-    """``q[entry] = Im(conj(lam) psi)``, then multiplies both states by the conjugate of ``E[entry] w[low] s``."""
+    """``q[entry + k] = Im(conj(lam) psi)``, then multiplies both states by the conjugate of ``E[entry + k] u[k]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         psi, lam, table, line = _pointer_pairs(context, builder, signature, args, (0, 2, 6, 9))
         (q,) = pointers_of(context, builder, signature, args, [5])
-        scale = splat(builder, args[12]), splat(builder, args[13])
-        factor = _product(builder, load_pair(builder, line, args[11]), scale)
-        real, imaginary = _product(builder, load_pair(builder, table, args[8]), factor)
-        (pr, pi), (lr, li) = load_pair(builder, psi, args[4]), load_pair(builder, lam, args[4])
-        store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, args[8])
-        factor = real, builder.fneg(imaginary)
-        store_pair(builder, _product(builder, (pr, pi), factor), psi, args[4])
-        store_pair(builder, _product(builder, (lr, li), factor), lam, args[4])
+        with loop(builder, args[11], WIDTH) as k:
+            place, entry = builder.add(args[4], k), builder.add(args[8], k)
+            real, imaginary = _product(builder, load_pair(builder, table, entry), load_pair(builder, line, k))
+            (pr, pi), (lr, li) = load_pair(builder, psi, place), load_pair(builder, lam, place)
+            store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, entry)
+            factor = real, builder.fneg(imaginary)
+            store_pair(builder, _product(builder, (pr, pi), factor), psi, place)
+            store_pair(builder, _product(builder, (lr, li), factor), lam, place)
         return context.get_dummy_value()
 
-    return types.void(
-        pr, pi, lr, li, _PLACE, q, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER
-    ), emit  # fmt: skip
+    return types.void(pr, pi, lr, li, _PLACE, q, er, ei, _PLACE, ur, ui, _PLACE), emit
 
 
 def _pointer_pairs(context: Any, builder: Builder, signature: Any, args: Any, firsts: tuple[int, ...]) -> list[list[Any]]:

@@ -304,17 +304,20 @@ def hadamard_tiles(typing: Any, plane: Any, start: Any, length: Any) -> Any:
 
 @intrinsic
 def copy_lines(
-    typing: Any, source: Any, first: Any, distance: Any, target: Any, place: Any, stride: Any, lines: Any, length: Any
-) -> Any:
-    """Copies lines at a distance to places at a stride."""
+    typing: Any, source: Any, first: Any, distance: Any, target: Any, place: Any, stride: Any, lines: Any, length: Any,
+    factor: Any,
+) -> Any:  # fmt: skip
+    """Copies lines at a distance to places at a stride, times a factor."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         here, there = pointers_of(context, builder, signature, args, [0, 3])
+        factor = splat(builder, args[8])
         with loop(builder, args[6], 1) as line:
             begin = builder.add(args[1], builder.mul(line, args[2]))
             end = builder.add(args[4], builder.mul(line, args[5]))
             with loop(builder, args[7], WIDTH) as k:
-                store(builder, load(builder, here, builder.add(begin, k)), there, builder.add(end, k))
+                value = multiply(builder, factor, load(builder, here, builder.add(begin, k)))
+                store(builder, value, there, builder.add(end, k))
         return context.get_dummy_value()
 
-    return types.void(source, _PLACE, _PLACE, target, *[_PLACE] * 4), emit
+    return types.void(source, _PLACE, _PLACE, target, *[_PLACE] * 4, _NUMBER), emit
