@@ -17,9 +17,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from qeqprop.engine.circuit_products import load_pair, store_pair
-from qeqprop.engine.circuit_vectors import LANE_BITS, pointers_of
+from qeqprop.engine.circuit_vectors import LANE_BITS, loop, pointers_of
 from qeqprop.engine.vectors import (
     INT64,
+    WIDTH,
     flip_lanes,
     load,
     multiply,
@@ -128,22 +129,23 @@ def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any
 
 @intrinsic
 def far_add(
-    typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, p0: Any, p1: Any, p2: Any, p3: Any,
+    typing: Any, target: Any, source: Any, start: Any, length: Any, x0: Any, x1: Any, x2: Any, x3: Any,
     c0: Any, c1: Any, c2: Any, c3: Any,
 ) -> Any:  # fmt: skip
-    """``re += sum c_k a[p_k], im += sum c_k b[p_k]`` over four partners whose lanes keep their order."""
+    """``target[k] += sum_j c_j source[k xor x_j]`` over four masks that leave the lanes alone, on a range of places."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
-        totals = list(load_pair(builder, pointers, args[4]))
-        for partner, factor in zip(args[5:9], args[9:13], strict=True):
-            scale = splat(builder, factor)
-            for part in range(2):
-                totals[part] = multiply_add(builder, scale, load(builder, pointers[2 + part], partner), totals[part])
-        store_pair(builder, (totals[0], totals[1]), pointers, args[4])
+        target, source = pointers_of(context, builder, signature, args, [0, 1])
+        factors = [splat(builder, value) for value in args[8:12]]
+        with loop(builder, args[3], WIDTH) as k:
+            place = builder.add(args[2], k)
+            total = load(builder, target, place)
+            for mask, factor in zip(args[4:8], factors, strict=True):
+                total = multiply_add(builder, factor, load(builder, source, builder.xor(place, mask)), total)
+            store(builder, total, target, place)
         return context.get_dummy_value()
 
-    return types.void(re, im, a, b, *[_PLACE] * 5, *[_NUMBER] * 4), emit
+    return types.void(target, source, *[_PLACE] * 6, *[_NUMBER] * 4), emit
 
 
 @intrinsic

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qeqprop.engine.circuit_kernels import SIGNS, SUMS, compiled
+from qeqprop.engine.circuit_kernels import FOUND, SIGNS, SUMS, compiled
 from qeqprop.engine.circuit_passes import run_step, string_layer
 from qeqprop.engine.circuit_products import count_bits
 from qeqprop.engine.circuit_program import (
@@ -134,7 +134,9 @@ def run(
             elif task == APPLY:
                 row = coefficients[sample % len(coefficients)]
                 for block in range(begin, end):
-                    buffers.partial[-1] += apply_block(strings, row, low, block, pr, pi, lr, li, real, signs, sums)
+                    buffers.partial[-1] += apply_block(
+                        strings, row, low, block, pr, pi, lr, li, real, buffers.small[FOUND], signs, sums
+                    )
             elif task == EXPECT:
                 for block in range(begin, end):
                     expect_block(strings, low, block, pr, pi, real, signs, sums, buffers.partial)

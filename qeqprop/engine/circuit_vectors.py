@@ -303,6 +303,55 @@ def hadamard_tiles(typing: Any, plane: Any, start: Any, length: Any) -> Any:
 
 
 @intrinsic
+def field_tiles(
+    typing: Any, target: Any, source: Any, start: Any, length: Any, h0: Any, h1: Any, h2: Any, h3: Any, h4: Any, h5: Any
+) -> Any:
+    """``target += sum_k h_k (i Y_k) source`` over the lowest `TILE_BITS` qubits, over a range of places."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = pointers_of(context, builder, signature, args, [0, 1])
+        fields = [splat(builder, value) for value in args[4 : 4 + TILE_BITS]]
+        lanes = [multiply(builder, builder.fneg(fields[bit]), _bit_signs(bit)) for bit in range(LANE_BITS)]
+        with loop(builder, args[3], 1 << TILE_BITS) as number:
+            places = [builder.add(builder.add(args[2], number), place) for place in _TILE_PLACES]
+            _add_field(builder, pointers, places, lanes, fields[LANE_BITS:])
+        return context.get_dummy_value()
+
+    return types.void(target, source, _PLACE, _PLACE, *[_NUMBER] * 6), emit
+
+
+@intrinsic
+def field_sweep(
+    typing: Any, target: Any, source: Any, start: Any, length: Any, stride: Any, h0: Any, h1: Any, h2: Any
+) -> Any:
+    """The same for three qubits, the first that of ``stride``."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        pointers = pointers_of(context, builder, signature, args, [0, 1])
+        fields = [splat(builder, value) for value in args[5:8]]
+        with loop(builder, builder.lshr(args[3], INT64(SWEEP_BITS)), WIDTH) as number:
+            places = _places(builder, args[2], number, args[4], SWEEP_BITS)
+            _add_field(builder, pointers, places, [], fields)
+        return context.get_dummy_value()
+
+    return types.void(target, source, *[_PLACE] * 3, *[_NUMBER] * 3), emit
+
+
+def _add_field(
+    builder: Builder, pointers: list[Any], places: list[Any], lanes: Sequence[Any], fields: Sequence[Any]
+) -> None:
+    source = _loads(builder, pointers[1], places)
+    for k, place in enumerate(places):
+        total = load(builder, pointers[0], place)
+        for bit, field in enumerate(lanes):
+            total = multiply_add(builder, field, flip_lanes(builder, source[k], 1 << bit), total)
+        for bit, field in enumerate(fields):
+            signed = builder.fneg(field) if k >> bit & 1 else field
+            total = multiply_add(builder, signed, source[k ^ 1 << bit], total)
+        store(builder, total, pointers[0], place)
+
+
+@intrinsic
 def copy_lines(
     typing: Any, source: Any, first: Any, distance: Any, target: Any, place: Any, stride: Any, lines: Any, length: Any,
     factor: Any,
