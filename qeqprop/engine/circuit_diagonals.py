@@ -152,36 +152,36 @@ def crossing_table(items, low, first, last, halves, block, small, er, ei, tr, ti
 
 
 @compiled
-def line_phases(low, re, im, start, small, er, ei):
+def line_phases(low, re, im, small, er, ei):
     """Multiplies a block by E and the factors of `crossing_lines`."""
     half = min(low, LINE_BITS)
     for row in range(1 << (low - half)):
         row_factors(small, row, 1 << half)
-        phase_line(re, im, start + (row << half), er, ei, row << half, small[FACTORS], small[FACTORS + 1], 1 << half)
+        phase_line(re, im, row << half, er, ei, row << half, small[FACTORS], small[FACTORS + 1], 1 << half)
 
 
 @compiled
-def undo_line_phases(low, pr, pi, lr, li, start, small, er, ei, q):
+def undo_line_phases(low, pr, pi, lr, li, small, er, ei, q):
     """``q = Im(conj(lam) psi)`` over a block, and takes E and the factors of `crossing_lines` away from both states."""
     half = min(low, LINE_BITS)
     for row in range(1 << (low - half)):
         row_factors(small, row, 1 << half)
         first = row << half
-        undo_line(pr, pi, lr, li, start + first, q, er, ei, first, small[FACTORS], small[FACTORS + 1], 1 << half)
+        undo_line(pr, pi, lr, li, first, q, er, ei, first, small[FACTORS], small[FACTORS + 1], 1 << half)
 
 
 @compiled
-def multiply_phases(re, im, start, length, tr, ti, sign):
-    """Multiplies a range of places by the phases T, or for sign -1 by their conjugates."""
+def multiply_phases(re, im, length, tr, ti, sign):
+    """Multiplies a block by the phases T, or for sign -1 by their conjugates."""
     for k in range(0, length, WIDTH):
-        phase(re, im, start + k, tr, ti, k, sign)
+        phase(re, im, k, tr, ti, k, sign)
 
 
 @compiled
-def all_slopes(pr, pi, lr, li, start, low, q):
+def all_slopes(pr, pi, lr, li, low, q):
     """``q = Im(conj(lam) psi)`` over a block."""
     for k in range(0, 1 << low, WIDTH):
-        slopes(q, k, pr, pi, lr, li, start + k)
+        slopes(q, k, pr, pi, lr, li, k)
 
 
 @compiled

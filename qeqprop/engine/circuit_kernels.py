@@ -26,6 +26,10 @@ from qeqprop.engine.circuit_vectors import (
     hadamard_three,
     hadamard_tiles,
     hadamard_two,
+    slopes_one,
+    slopes_three,
+    slopes_tiles,
+    slopes_two,
     turn_one,
     turn_three,
     turn_tiles,
@@ -56,9 +60,9 @@ def norm_of(cosine, first, last):
 
 
 @compiled
-def rescale(plane, start, length, factor):
-    """Multiplies a range of places by a number."""
-    for k in range(start, start + length):
+def rescale(plane, factor):
+    """Multiplies a plane by a number."""
+    for k in range(len(plane)):
         plane[k] *= factor
 
 
@@ -73,23 +77,20 @@ def drain(sums, row, weight):
 
 
 @compiled
-def turn_block(plane, start, size, first, shift, tangent, cosine, mask, sign, careful):
+def turn_block(plane, size, first, shift, tangent, cosine, mask, sign, careful):
     """Rotates the qubits of one plane of a block from bit ``first`` on, zero or above the tile; bit k is qubit k + shift.
 
     With tangents the numbers grow. The tile puts that right in advance, for all qubits; where it is not turned, the
     numbers came too small. If that would be too small for floats, since an angle is very near to pi, then with
     ``careful`` each portion of qubits is put right by itself.
     """
-    length = 1 << size
-    norm = norm_of(cosine, first + shift, size + shift)
-    bit = first
+    length, bit = 1 << size, first
     if first == 0:
+        norm = norm_of(cosine, 0, TILE_BITS if careful else size)
+        t0, t1, t2, t3 = sign * tangent[0], sign * tangent[1], sign * tangent[2], sign * tangent[3]
+        t4, t5 = sign * tangent[4], sign * tangent[5] if TILE_BITS > 5 else 0.0
+        turn_tiles(plane, length, norm, t0, t1, t2, t3, t4, t5)
         bit = TILE_BITS
-        t5 = sign * tangent[5] if TILE_BITS > 5 else 0.0
-        turn_tiles(
-            plane, start, length, norm_of(cosine, 0, TILE_BITS) if careful else norm, sign * tangent[0],
-            sign * tangent[1], sign * tangent[2], sign * tangent[3], sign * tangent[4], t5,
-        )  # fmt: skip
     while bit < size:
         count = min(SWEEP_BITS, size - bit)
         qubit = bit + shift
@@ -97,37 +98,34 @@ def turn_block(plane, start, size, first, shift, tangent, cosine, mask, sign, ca
             t0, stride = sign * tangent[qubit], 1 << bit
             t1 = sign * tangent[qubit + 1] if count > 1 else 0.0
             if count == 3:
-                turn_three(plane, start, length, stride, t0, t1, sign * tangent[qubit + 2])
+                turn_three(plane, length, stride, t0, t1, sign * tangent[qubit + 2])
             elif count == 2:
-                turn_two(plane, start, length, stride, t0, t1, 0.0)
+                turn_two(plane, length, stride, t0, t1, 0.0)
             else:
-                turn_one(plane, start, length, stride, t0, 0.0, 0.0)
+                turn_one(plane, length, stride, t0, 0.0, 0.0)
             if careful:
-                rescale(plane, start, length, norm_of(cosine, qubit, qubit + count))
+                rescale(plane, norm_of(cosine, qubit, qubit + count))
         bit += count
 
 
 @compiled
-def back_block(rows, start, size, first, shift, tangent, cosine, mask, careful, scale, sums, found):
+def back_block(pr, pi, lr, li, size, first, shift, tangent, cosine, mask, careful, scale, sums, found):
     """Takes the rotations of `turn_block` away from both states and adds their slopes to ``found``.
 
-    Both states are ``scale`` times what they should be; returns what they are times at the end.
+    The product of both states is ``scale`` times what it should be; returns what it is times at the end.
     """
-    length = 1 << size
-    bit = first
+    length, bit = 1 << size, first
     if first == 0:
-        bit = TILE_BITS
         tile = norm_of(cosine, 0, TILE_BITS)
         norm = tile if careful else norm_of(cosine, 0, size)
+        t0, t1, t2, t3, t4 = -tangent[0], -tangent[1], -tangent[2], -tangent[3], -tangent[4]
         t5 = -tangent[5] if TILE_BITS > 5 else 0.0
-        for part in range(2):
-            turn_tiles_back(
-                rows[part], rows[2 + part], sums, start, length, norm, -tangent[0], -tangent[1], -tangent[2],
-                -tangent[3], -tangent[4], t5,
-            )  # fmt: skip
+        turn_tiles_back(pr, lr, sums, length, norm, t0, t1, t2, t3, t4, t5)
+        turn_tiles_back(pi, li, sums, length, norm, t0, t1, t2, t3, t4, t5)
         for qubit in range(TILE_BITS):
-            found[qubit] += drain(sums, qubit, 1.0 / scale**2)
-        scale *= norm / tile
+            found[qubit] += drain(sums, qubit, 1.0 / scale)
+        bit = TILE_BITS
+        scale *= (norm / tile) ** 2
     while bit < size:
         left = size - bit
         count = 3 if left == 3 else min(2, left)
@@ -136,51 +134,77 @@ def back_block(rows, start, size, first, shift, tangent, cosine, mask, careful, 
             t0, stride = -tangent[qubit], 1 << bit
             t1 = -tangent[qubit + 1] if count > 1 else 0.0
             for part in range(2):
-                psi, lam = rows[part], rows[2 + part]
+                psi, lam = (pi, li) if part else (pr, lr)
                 if count == 3:
-                    back_three(psi, lam, sums, start, length, stride, t0, t1, -tangent[qubit + 2])
+                    back_three(psi, lam, sums, length, stride, t0, t1, -tangent[qubit + 2])
                 elif count == 2:
-                    back_two(psi, lam, sums, start, length, stride, t0, t1, 0.0)
+                    back_two(psi, lam, sums, length, stride, t0, t1, 0.0)
                 else:
-                    back_one(psi, lam, sums, start, length, stride, t0, 0.0, 0.0)
+                    back_one(psi, lam, sums, length, stride, t0, 0.0, 0.0)
             for k in range(count):
-                found[qubit + k] += drain(sums, k, 1.0 / scale**2)
+                found[qubit + k] += drain(sums, k, 1.0 / scale)
             turned = norm_of(cosine, qubit, qubit + count)
             if careful:
-                for row in range(4):
-                    rescale(rows[row], start, length, turned)
+                for plane in (pr, pi, lr, li):
+                    rescale(plane, turned)
             else:
-                scale /= turned
+                scale /= turned**2
         bit += count
     return scale
+
+
+@compiled
+def block_slopes(pr, pi, lr, li, size, first, shift, mask, scale, sums, found):
+    """Adds the slopes of a block's qubits to ``found``, as `back_block` does, but leaves the states alone."""
+    length, bit = 1 << size, first
+    if first == 0:
+        slopes_tiles(pr, lr, sums, length, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        slopes_tiles(pi, li, sums, length, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        for qubit in range(TILE_BITS):
+            found[qubit] += drain(sums, qubit, 1.0 / scale)
+        bit = TILE_BITS
+    while bit < size:
+        count = min(SWEEP_BITS, size - bit)
+        if mask >> (bit + shift) & ((1 << count) - 1):
+            for part in range(2):
+                psi, lam = (pi, li) if part else (pr, lr)
+                if count == 3:
+                    slopes_three(psi, lam, sums, length, 1 << bit, 0.0, 0.0, 0.0)
+                elif count == 2:
+                    slopes_two(psi, lam, sums, length, 1 << bit, 0.0, 0.0, 0.0)
+                else:
+                    slopes_one(psi, lam, sums, length, 1 << bit, 0.0, 0.0, 0.0)
+            for k in range(count):
+                found[bit + shift + k] += drain(sums, k, 1.0 / scale)
+        bit += count
 
 
 @compiled
 def hadamard(plane, bits):
     """The Walsh-Hadamard transform: entry z becomes ``sum_k (-1)^popcount(k & z) plane[k]``."""
     length = 1 << bits
-    hadamard_tiles(plane, 0, length)
+    hadamard_tiles(plane, length)
     bit = TILE_BITS
     while bit < bits:
         count = min(SWEEP_BITS, bits - bit)
         if count == 3:
-            hadamard_three(plane, 0, length, 1 << bit, 0.0, 0.0, 0.0)
+            hadamard_three(plane, length, 1 << bit, 0.0, 0.0, 0.0)
         elif count == 2:
-            hadamard_two(plane, 0, length, 1 << bit, 0.0, 0.0, 0.0)
+            hadamard_two(plane, length, 1 << bit, 0.0, 0.0, 0.0)
         else:
-            hadamard_one(plane, 0, length, 1 << bit, 0.0, 0.0, 0.0)
+            hadamard_one(plane, length, 1 << bit, 0.0, 0.0, 0.0)
         bit += count
 
 
 @compiled
-def gather_columns(rows, planes, columns, group, narrow, low, high, factor):
-    """Gathers ``2^narrow`` neighbouring columns of the first planes of the state, times a factor."""
-    for row in range(planes):
+def gather_columns(rows, begin, end, columns, group, narrow, low, high, factor):
+    """Gathers ``2^narrow`` neighbouring columns of some planes of the state, times a factor."""
+    for row in range(begin, end):
         copy_lines(rows[row], group << narrow, 1 << low, columns[row], 0, 1 << narrow, 1 << high, 1 << narrow, factor)
 
 
 @compiled
-def return_columns(rows, planes, columns, group, narrow, low, high):
+def return_columns(rows, begin, end, columns, group, narrow, low, high):
     """Puts back what `gather_columns` gathered."""
-    for row in range(planes):
+    for row in range(begin, end):
         copy_lines(columns[row], 0, 1 << narrow, rows[row], group << narrow, 1 << low, 1 << high, 1 << narrow, 1.0)

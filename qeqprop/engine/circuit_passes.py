@@ -24,13 +24,27 @@ from qeqprop.engine.circuit_kernels import (
     SMALL,
     SUMS,
     back_block,
+    block_slopes,
     compiled,
     gather_columns,
     norm_of,
     return_columns,
     turn_block,
 )
-from qeqprop.engine.circuit_program import BACKWARD, COLUMNS, DIAGONAL, SLOPES, STRINGS, TOP, TURN_Y, X, Y, Z
+from qeqprop.engine.circuit_program import (
+    BACKWARD,
+    COLUMNS,
+    DIAGONAL,
+    FORWARD,
+    SLOPES,
+    STRINGS,
+    TOP,
+    TURN_Y,
+    X,
+    Y,
+    Z,
+)
+from qeqprop.engine.circuit_vectors import copy_lines
 from qeqprop.engine.circuit_strings import flip_where, string_slope, turn_string
 from qeqprop.interfaces import FloatArray
 
@@ -42,6 +56,7 @@ class Buffers(NamedTuple):
         rows: (4, dim or more) real and imaginary parts of psi and of the costate; shared by the threads of a state.
         halves: (n_items, 2) cosines and sines of half the angles; shared.
         turns: (n_layers, 2, n_qubits) cosines and tangents of half the angles of rotation layers; shared.
+        kept: (n_steps or 0, 2, dim or more) psi inside of each step, as its blocks or gathered columns lie; shared.
         tables: (7, block or more) phases E, T and L, and real numbers.
         columns: (4, rows * columns or more) what a column step gathers.
         small: (11, 256) see `circuit_kernels`.
@@ -51,6 +66,7 @@ class Buffers(NamedTuple):
     rows: FloatArray
     halves: FloatArray
     turns: FloatArray
+    kept: FloatArray
     tables: FloatArray
     columns: FloatArray
     small: FloatArray
@@ -58,9 +74,8 @@ class Buffers(NamedTuple):
 
 
 @compiled
-def diagonal_layer(items, size, buffers, layer, rows, start, block, ready, back, scale):
+def diagonal_layer(items, size, buffers, layer, pr, pi, lr, li, block, ready, back, scale):
     """A diagonal layer on one block; the table of what stays within a block is built once for all blocks."""
-    pr, pi, lr, li = rows[0], rows[1], rows[2], rows[3]
     first, last = layer[1], layer[2]
     tables, length = buffers.tables, 1 << size
     halves, small, q = buffers.halves, buffers.small, tables[6]
@@ -70,44 +85,50 @@ def diagonal_layer(items, size, buffers, layer, rows, start, block, ready, back,
     crosses = size < buffers.turns.shape[2]
     if crosses and not crossing_lines(items, size, first, last, halves, block, small):
         if back:
-            undo_line_phases(size, pr, pi, lr, li, start, small, tables[0], tables[1], q)
+            undo_line_phases(size, pr, pi, lr, li, small, tables[0], tables[1], q)
         else:
-            line_phases(size, pr, pi, start, small, tables[0], tables[1])
+            line_phases(size, pr, pi, small, tables[0], tables[1])
     else:
         used = 2 if crosses else 0
         if crosses:
             crossing_table(items, size, first, last, halves, block, small, tables[0], tables[1], tables[2], tables[3])
         if trained:
-            all_slopes(pr, pi, lr, li, start, size, q)
-        multiply_phases(pr, pi, start, length, tables[used], tables[used + 1], -1.0 if back else 1.0)
+            all_slopes(pr, pi, lr, li, size, q)
+        multiply_phases(pr, pi, length, tables[used], tables[used + 1], -1.0 if back else 1.0)
         if back:
-            multiply_phases(lr, li, start, length, tables[used], tables[used + 1], -1.0)
+            multiply_phases(lr, li, length, tables[used], tables[used + 1], -1.0)
     if trained:
-        give_slopes(items, size, first, last, block, q, 1.0 / scale**2, buffers.partial)
+        give_slopes(items, size, first, last, block, q, 1.0 / scale, buffers.partial)
 
 
 @compiled
-def rotation_layer(program, buffers, kind, number, rows, start, back, careful, scale):
-    """The rotations of a layer that a block step or a column step takes, on one block; see `back_block` for scale."""
-    mask, trained = program.layers[number, 3], program.layers[number, 4]
-    cosines, tangents = buffers.turns[number, 0], buffers.turns[number, 1]
-    size, first, shift = program.sizes[kind], 0, 0
-    if kind == COLUMNS:
-        first, shift = program.narrow, program.low - program.narrow
+def turn_layer(program, buffers, kind, number, re, im, sign, careful):
+    """The rotations of a layer that a step takes, on one block of one state; returns how much too large it grew."""
+    first, shift, size = first_bit(program, kind), shift_of(program, kind), program.sizes[kind]
+    cosines, tangents, mask = buffers.turns[number, 0], buffers.turns[number, 1], program.layers[number, 3]
+    turn_block(re, size, first, shift, tangents, cosines, mask, sign, careful)
+    turn_block(im, size, first, shift, tangents, cosines, mask, sign, careful)
+    return 1.0 if first == 0 or careful else 1.0 / norm_of(cosines, first + shift, size + shift)
+
+
+@compiled
+def slopes_layer(program, buffers, kind, number, pr, pi, lr, li, turned, careful, scale):
+    """The slopes of such a layer; if ``turned``, the rotations are taken away from both states. See `back_block`."""
+    first, shift, size = first_bit(program, kind), shift_of(program, kind), program.sizes[kind]
+    cosines, tangents, mask = buffers.turns[number, 0], buffers.turns[number, 1], program.layers[number, 3]
     begin, end = first + shift, size + shift
-    if back and trained:
-        found = buffers.small[FOUND]
-        found[begin:end] = 0.0
+    sums, found = buffers.small[SUMS], buffers.small[FOUND]
+    found[begin:end] = 0.0
+    if turned:
         scale = back_block(
-            rows, start, size, first, shift, tangents, cosines, mask, careful, scale, buffers.small[SUMS], found
-        )
-        for item in range(program.layers[number, 1], program.layers[number, 2]):
-            if begin <= program.items[0, item, TOP] < end:
-                buffers.partial[item] += found[program.items[0, item, TOP]]
-        return scale
-    for row in range(4 if back else 2):
-        turn_block(rows[row], start, size, first, shift, tangents, cosines, mask, -1.0 if back else 1.0, careful)
-    return scale if first == 0 or careful else scale / norm_of(cosines, begin, end)
+            pr, pi, lr, li, size, first, shift, tangents, cosines, mask, careful, scale, sums, found
+        )  # fmt: skip
+    else:
+        block_slopes(pr, pi, lr, li, size, first, shift, mask, scale, sums, found)
+    for item in range(program.layers[number, 1], program.layers[number, 2]):
+        if begin <= program.items[0, item, TOP] < end:
+            buffers.partial[item] += found[program.items[0, item, TOP]]
+    return scale
 
 
 @compiled
@@ -129,39 +150,138 @@ def string_layer(program, buffers, kind, item, begin, end, task):
 
 
 @compiled
-def run_step(program, buffers, step, task, begin, end):
-    """The layers of a block step on some blocks, or of a column step on some groups of columns."""
-    kind, first_place, last_place = program.steps[step, 0], program.steps[step, 1], program.steps[step, 2]
-    ready, back, columns = -1, task == BACKWARD, kind == COLUMNS
-    size, items = program.sizes[kind], program.items[kind]
-    rows = buffers.columns if columns else buffers.rows
-    planes, narrow, low, high = 4 if back else 2, program.narrow, program.low, program.qubits - program.low
-    norm = 1.0
-    for place in range(first_place, last_place):
-        number = program.order[place]
+def first_bit(program, kind):
+    """The lowest bit of a block that a step rotates: the lowest qubits belong to the block steps."""
+    return program.narrow if kind == COLUMNS else 0
+
+
+@compiled
+def shift_of(program, kind):
+    """What must be added to the bits of a block that a step rotates, to get qubits."""
+    return program.low - program.narrow if kind == COLUMNS else 0
+
+
+@compiled
+def outline(program, buffers, step):
+    """What is known of a step beforehand.
+
+    Returns:
+        The numbers of its first and its last layer that is no rotation (all are rotations: their count, and the last),
+        the norm of all its rotations, that of those behind the last other layer, and whether they are too small for
+        floats. Norms of block steps are one: their tiles take care of them.
+    """
+    kind, begin, end = program.steps[step, 0], program.steps[step, 1], program.steps[step, 2]
+    lowest, highest = (program.low, program.qubits) if kind == COLUMNS else (0, program.low)
+    first, last, norm, tail, least = end - begin, -1, 1.0, 1.0, 1.0
+    for k in range(end - begin):
+        number = program.order[begin + k]
         if program.layers[number, 0] == TURN_Y:
-            lowest, highest = (low, program.qubits) if columns else (0, low)
             one = norm_of(buffers.turns[number, 0], lowest, highest)
-            norm = norm * one if columns else min(norm, abs(one))
-    careful = abs(norm) < SMALL
+            norm *= one
+            tail *= one
+            least = min(least, abs(one))
+        else:
+            first, last, tail = min(first, k), k, 1.0
+    if last < 0:
+        last, tail = end - begin - 1, 1.0
+    careful = abs(norm) < SMALL if kind == COLUMNS else least < SMALL
+    if careful or kind != COLUMNS:
+        norm = tail = 1.0
+    return first, last, norm, tail, careful
+
+
+@compiled
+def ends_in_rotations(program, step, first):
+    """Whether a step is the last of all and has rotations only: then psi needs no store, it is where H psi was made."""
+    return step + 1 == len(program.steps) and first == program.steps[step, 2] - program.steps[step, 1]
+
+
+@compiled
+def run_forward(program, buffers, step, begin, end):
+    """The layers of a block step on some blocks, or of a column step on some groups of columns."""
+    kind, place, members = program.steps[step, 0], program.steps[step, 1], program.steps[step, 2]
+    members -= place
+    size, items, columns = program.sizes[kind], program.items[kind], kind == COLUMNS
+    narrow, low, high = program.narrow, program.low, program.qubits - program.low
+    first, last, norm, _, careful = outline(program, buffers, step)
+    stores = step < len(buffers.kept) and not ends_in_rotations(program, step, first)
+    ready = -1
     for block in range(begin, end):
-        start, scale = 0 if columns else block << size, 1.0
+        start, stop = block << size, (block + 1) << size
         if columns:
-            scale = 1.0 if careful else norm
-            gather_columns(buffers.rows, planes, rows, block, narrow, low, high, scale)
-        for counter in range(last_place - first_place):
-            number = program.order[last_place - 1 - counter if back else first_place + counter]
+            pr, pi = buffers.columns[0][: 1 << size], buffers.columns[1][: 1 << size]
+            gather_columns(buffers.rows, 0, 2, buffers.columns, block, narrow, low, high, norm)
+        else:
+            pr, pi = buffers.rows[0][start:stop], buffers.rows[1][start:stop]
+        for k in range(members):
+            number = program.order[place + k]
             layer = program.layers[number]
             if layer[0] == DIAGONAL:
-                diagonal_layer(items, size, buffers, layer, rows, start, block, ready == number, back, scale)
+                diagonal_layer(items, size, buffers, layer, pr, pi, pr, pi, block, ready == number, False, 1.0)
                 ready = number
             elif layer[0] == TURN_Y:
-                scale = rotation_layer(program, buffers, kind, number, rows, start, back, careful, scale)
+                turn_layer(program, buffers, kind, number, pr, pi, 1.0, careful)
             else:
-                for k in range(layer[2] - layer[1]):
-                    item = layer[2] - 1 - k if back else layer[1] + k
-                    if back and layer[4]:
-                        string_layer(program, buffers, layer[0], item, start, start + (1 << size), SLOPES)
-                    string_layer(program, buffers, layer[0], item, start, start + (1 << size), task)
+                for item in range(layer[1], layer[2]):
+                    string_layer(program, buffers, layer[0], item, start, stop, FORWARD)
+            if stores and k == last:
+                copy_lines(pr, 0, 0, buffers.kept[step, 0], start, 0, 1, 1 << size, 1.0)
+                copy_lines(pi, 0, 0, buffers.kept[step, 1], start, 0, 1, 1 << size, 1.0)
         if columns:
-            return_columns(buffers.rows, planes, rows, block, narrow, low, high)
+            return_columns(buffers.rows, 0, 2, buffers.columns, block, narrow, low, high)
+
+
+@compiled
+def run_back(program, buffers, step, begin, end):
+    """Takes the layers of such a step away again, and finds their slopes.
+
+    Where psi was kept behind the last layer that is no rotation, it need not be turned by the rotations that follow
+    (they commute, so that all their slopes can be found there), nor by those at the beginning.
+    """
+    kind, place, members = program.steps[step, 0], program.steps[step, 1], program.steps[step, 2]
+    members -= place
+    size, items, columns = program.sizes[kind], program.items[kind], kind == COLUMNS
+    narrow, low, high = program.narrow, program.low, program.qubits - program.low
+    first, last, norm, tail, careful = outline(program, buffers, step)
+    stored = step < len(buffers.kept)
+    kept = stored and not ends_in_rotations(program, step, first)
+    if not kept:
+        tail = norm
+    if not stored:
+        first, last = 0, members - 1
+    ready = -1
+    for block in range(begin, end):
+        start, stop = block << size, (block + 1) << size
+        scale = norm * tail
+        if columns:
+            pr, pi = buffers.columns[0][: 1 << size], buffers.columns[1][: 1 << size]
+            lr, li = buffers.columns[2][: 1 << size], buffers.columns[3][: 1 << size]
+            gather_columns(buffers.rows, 2 if kept else 0, 4, buffers.columns, block, narrow, low, high, norm)
+        else:
+            pr, pi = buffers.rows[0][start:stop], buffers.rows[1][start:stop]
+            lr, li = buffers.rows[2][start:stop], buffers.rows[3][start:stop]
+        if kept:
+            pr, pi = buffers.kept[step, 0][start:stop], buffers.kept[step, 1][start:stop]
+        for k in range(members - 1, last, -1):
+            scale *= turn_layer(program, buffers, kind, program.order[place + k], lr, li, -1.0, careful)
+        for k in range(members - 1, -1, -1):
+            number = program.order[place + k]
+            layer = program.layers[number]
+            if layer[0] == DIAGONAL:
+                diagonal_layer(items, size, buffers, layer, pr, pi, lr, li, block, ready == number, True, scale)
+                ready = number
+            elif layer[0] == TURN_Y:
+                both = first <= k <= last
+                if layer[4]:
+                    scale = slopes_layer(program, buffers, kind, number, pr, pi, lr, li, both, careful, scale)
+                elif both:
+                    scale *= turn_layer(program, buffers, kind, number, pr, pi, -1.0, careful)
+                if k < first or (both and not layer[4]):
+                    scale *= turn_layer(program, buffers, kind, number, lr, li, -1.0, careful)
+            else:
+                for item in range(layer[2] - 1, layer[1] - 1, -1):
+                    if layer[4]:
+                        string_layer(program, buffers, layer[0], item, start, stop, SLOPES)
+                    string_layer(program, buffers, layer[0], item, start, stop, BACKWARD)
+        if columns:
+            return_columns(buffers.rows, 2 if stored else 0, 4, buffers.columns, block, narrow, low, high)

@@ -26,11 +26,14 @@ BLOCK, COLUMNS, FULL = range(3)
 PREPARE, STORE, COLLECT, REPORT, FORWARD, BACKWARD, SLOPES, APPLY, EXPECT = range(9)
 """Kinds of tasks. The first four are for one thread."""
 
-BLOCK_BITS = 11
+BLOCK_BITS = 13
 """The lowest qubits of a state that are taken together; what a block needs on the way back fits the second cache."""
 
 MOST_BITS = 14
 """Qubits that number the amplitudes of a block at most: the tables of `circuit_diagonals` are made for them."""
+
+COLUMN_BITS = 12
+"""The same for the columns that are gathered."""
 
 MIN_NARROW = 3  # a cache line
 
@@ -78,11 +81,12 @@ def top_bit(masks: IntArray) -> IntArray:
     return np.frexp(masks.astype(np.float64))[1].astype(np.int64) - 1  # exact below 2^53
 
 
-def steps_of(layers: IntArray, low: int, first: int, *, cross: bool) -> tuple[list[tuple[int, int, int]], list[int]]:
+def steps_of(layers: IntArray, low: int, first: int, *, cross: bool, whole: bool) -> tuple[list[tuple[int, int, int]], list[int]]:
     """The steps and the order of layers (n_layers, 5), see `Program`, beginning with blocks or columns.
 
     Each step takes all it can: rotations of the qubits it holds (those of other qubits commute with them and wait for
-    the next step), and any diagonal for which no rotation waits; in a column step only with ``cross``.
+    the next step), and any diagonal for which no rotation waits; in a column step only with ``cross``. Where a block is
+    the ``whole`` state, each diagonal behind rotations begins a new step.
     """
     steps: list[tuple[int, int, int]] = []
     order: list[int] = []
@@ -101,6 +105,8 @@ def steps_of(layers: IntArray, low: int, first: int, *, cross: bool) -> tuple[li
                         members.append(place)
                     elif part:
                         waiting.append((place, bool(above)))
+            elif whole and what == DIAGONAL and members and rows[members[-1]][0] == TURN_Y:
+                break
             elif begin < end and (waiting or mask & ~within or (kind == COLUMNS and (what != DIAGONAL or not cross))):
                 break
             elif begin < end:
@@ -124,9 +130,9 @@ def compile_layers(circuit: Circuit, block_bits: int) -> Program:
 
     turned = real_layers(circuit)
     qubits = max(circuit.num_qubits, TILE_BITS)
-    low = qubits if qubits <= block_bits + 1 else max(block_bits, TILE_BITS, min(MOST_BITS, (qubits + 3) // 2))
+    low = qubits if qubits <= block_bits else max(block_bits, TILE_BITS, min(MOST_BITS, (qubits + 3) // 2))
     high = qubits - low
-    narrow = min(low, max(MIN_NARROW, TILE_BITS - high, block_bits - 1 - high))
+    narrow = min(low, max(MIN_NARROW, TILE_BITS - high, COLUMN_BITS - high))
     layers: list[tuple[int, int, int, int, bool]] = []
     first = 0
     for kind, last in zip(turned.kinds, turned.ends, strict=True):
@@ -138,7 +144,7 @@ def compile_layers(circuit: Circuit, block_bits: int) -> Program:
     table = np.array(layers, dtype=np.int64).reshape(-1, 5)
     size = narrow + high
     cross = low < qubits and size <= MOST_BITS
-    steps, order = min((steps_of(table, low, kind, cross=cross) for kind in (BLOCK, COLUMNS)), key=lambda s: len(s[0]))
+    steps, order = min((steps_of(table, low, kind, cross=cross, whole=not high) for kind in (BLOCK, COLUMNS)), key=lambda s: len(s[0]))
     z = turned.items[:, 1]
     within, below = (1 << low) - 1, (1 << narrow) - 1
     columns = (z & below) | (z >> low << narrow) | ((z & within) >> narrow << size)

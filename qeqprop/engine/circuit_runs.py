@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
-from qeqprop.engine.circuit_program import COLLECT, EXPECT, PREPARE, REPORT, STORE
+from qeqprop.engine.circuit_program import COLLECT, DIAGONAL, EXPECT, PREPARE, REPORT, STORE, TURN_Y, Program
 from qeqprop.engine.threads import get_threads
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
@@ -29,8 +29,11 @@ SHARED_QUBITS = 15
 WORTH_THREADS = 1 << 19
 """Amplitudes times rotations that are worth waking a second thread."""
 
-_KEPT_AMPLITUDES = 1 << 22
+_KEPT_AMPLITUDES = 1 << 23
 """Amplitudes in the largest buffers that are kept for the next call (128 MiB)."""
+
+STORED_AMPLITUDES = 1 << 26
+"""Amplitudes of all states that a gradient may store on the way (1 GiB); else it finds them again on the way back."""
 
 _EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
 
@@ -79,14 +82,15 @@ def run_circuit(
         np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
     )
     size = max(program.items.shape[1], 0 if strings is None else len(strings)) + 1
+    stored = want == "gradients" and storable(program)
     threads = get_threads()
     if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
         threads = 1
     if threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads:
-        _share_states(sweep.run, tasks, arguments, batch, _buffers(circuit, size, threads, shared=True))
+        _share_states(sweep.run, tasks, arguments, batch, _buffers(circuit, size, threads, stored, shared=True))
         return
     threads = min(threads, batch)
-    buffers = _buffers(circuit, size, threads, shared=False)
+    buffers = _buffers(circuit, size, threads, stored, shared=False)
     if threads == 1:
         with announced("circuits"):
             sweep.run(tasks, *arguments, buffers[0], 0, 1, 0, 1)
@@ -95,6 +99,12 @@ def run_circuit(
         jobs = [pool.submit(sweep.run, tasks, *arguments, buffers[k], k, threads, 0, 1) for k in range(threads)]
         for job in jobs:
             job.result()
+
+
+def storable(program: Program) -> bool:
+    """Whether a gradient stores its states: there is room, and all layers are diagonal or rotations of single qubits."""
+    simple = all(kind in (DIAGONAL, TURN_Y) for kind in program.layers[:, 0].tolist())
+    return simple and len(program.steps) << program.qubits <= STORED_AMPLITUDES
 
 
 def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: int, buffers: list[Buffers]) -> None:
@@ -129,7 +139,7 @@ def _aligned(*shape: int) -> FloatArray:
     return room[begin : begin + size].reshape(shape)
 
 
-def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list[Buffers]:
+def _buffers(circuit: Circuit, size: int, threads: int, stored: bool, *, shared: bool) -> list[Buffers]:
     """Buffers for each thread; with ``shared`` all work on one state.
 
     The calling thread keeps the last buffers, unless they are large: fresh pages cost more than a pass.
@@ -139,13 +149,15 @@ def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list
     program = circuit.compiled
     block, gathered = (1 << int(bits) for bits in program.sizes)
     n_items = program.items.shape[1]
-    key = (program.qubits, block, gathered, n_items, len(program.layers), size, threads, shared)
+    n_kept = len(program.steps) if stored else 0
+    key = (program.qubits, block, gathered, n_items, len(program.layers), size, threads, n_kept, shared)
     if getattr(_kept, "key", None) == key:
         return _kept.buffers
     common = (
         _aligned(4, (1 << program.qubits) + _SKEW),
         np.empty((n_items, 2)),
         np.empty((len(program.layers), 2, program.qubits)),
+        _aligned(n_kept, 2, (1 << program.qubits) + _SKEW),
     )
     buffers = [
         Buffers(
@@ -157,6 +169,6 @@ def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list
         )
         for _ in range(threads)
     ]
-    if threads << program.qubits <= _KEPT_AMPLITUDES:
+    if threads * (2 + n_kept) << program.qubits <= _KEPT_AMPLITUDES:
         _kept.key, _kept.buffers = key, buffers
     return buffers

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from qeqprop.engine.circuit_products import load_pair, store_pair
-from qeqprop.engine.circuit_vectors import LANE_BITS, loop, pointers_of
+from qeqprop.engine.circuit_vectors import LANE_BITS, accumulators, collect, deposit, loop, pointers_of
 from qeqprop.engine.vectors import (
     INT64,
     WIDTH,
@@ -113,18 +113,24 @@ def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, ent
 
 
 @intrinsic
-def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any) -> Any:
-    """Adds ``re a + im b`` to the vector ``sums[0]``."""
+def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, start: Any, length: Any, sums: Any) -> Any:
+    """Adds ``re a + im b``, over a range of places, to the vector ``sums[0]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
-        (sums,) = pointers_of(context, builder, signature, args, [5])
-        (re, im), (a, b) = load_pair(builder, pointers, args[4]), load_pair(builder, pointers[2:], args[4])
-        total = multiply_add(builder, re, a, load(builder, sums, INT64(0)))
-        store(builder, multiply_add(builder, im, b, total), sums, INT64(0))
+        (sums,) = pointers_of(context, builder, signature, args, [6])
+        (found,) = accumulators(builder, 1, ways=4)
+        with loop(builder, args[5], 2 * WIDTH) as k:
+            terms: list[tuple[Any, Any, int]] = []
+            for next_one in range(2):
+                place = builder.add(builder.add(args[4], k), INT64(next_one * WIDTH))
+                re, im, a, b = (load(builder, pointer, place) for pointer in pointers)
+                terms += [(re, a, 1), (im, b, 1)]
+            collect(builder, terms, found)
+        deposit(builder, [found], sums, [None])
         return context.get_dummy_value()
 
-    return types.void(re, im, a, b, _PLACE, sums), emit
+    return types.void(re, im, a, b, _PLACE, _PLACE, sums), emit
 
 
 @intrinsic

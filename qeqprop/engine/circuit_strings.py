@@ -151,16 +151,16 @@ def find_fields(strings, coefficients, length, fields):
 
 
 @compiled
-def add_fields(target, source, start, low, fields, weight):
+def add_fields(target, source, low, fields, weight):
     """``target += weight sum_k fields[k] (i Y_k) source`` on one block."""
     h0, h1, h2, h3, h4 = fields[0], fields[1], fields[2], fields[3], fields[4]
     h0, h1, h2, h3, h4, h5 = weight * h0, weight * h1, weight * h2, weight * h3, weight * h4, weight * fields[5]
-    field_tiles(target, source, start, 1 << low, h0, h1, h2, h3, h4, h5)
+    field_tiles(target, source, 1 << low, h0, h1, h2, h3, h4, h5)
     done = TILE_BITS
     while done < low:
         bit = min(done, low - SWEEP_BITS)  # the last sweep meets some qubits again, with no field
         h0, h1 = fields[bit] if bit >= done else 0.0, fields[bit + 1] if bit + 1 >= done else 0.0
-        field_sweep(target, source, start, 1 << low, 1 << bit, weight * h0, weight * h1, weight * fields[bit + 2])
+        field_sweep(target, source, 1 << low, 1 << bit, weight * h0, weight * h1, weight * fields[bit + 2])
         done = bit + SWEEP_BITS
 
 
@@ -176,8 +176,9 @@ def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, fields, si
     far_strings(strings, coefficients, start, length, 1, lr, pi, -1.0)
     far_strings(strings, coefficients, start, length, 1, li, pr, 1.0)
     if find_fields(strings, coefficients, length, fields):
-        add_fields(lr, pi, start, low, fields, 1.0)
-        add_fields(li, pr, start, low, fields, -1.0)
+        end = start + length
+        add_fields(lr[start:end], pi[start:end], low, fields, 1.0)
+        add_fields(li[start:end], pr[start:end], low, fields, -1.0)
     for s in range(len(coefficients)):
         x, z, y, coefficient = strings[s, X], strings[s, Z], strings[s, Y], coefficients[s]
         if x == 0 or coefficient == 0.0 or is_far(x, z, length) or is_field(x, z, y, length):
@@ -189,8 +190,7 @@ def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, fields, si
         for place in range(start, start + length, WIDTH):
             sign = sign_of((place ^ high) & far)
             string_add(lr, li, a, b, signs, place, place ^ high, flip, kr * sign, k * sign)
-    for place in range(start, start + length, WIDTH):
-        overlap(pr, pi, lr, li, place, sums)
+    overlap(pr, pi, lr, li, start, length, sums)
     return drain(sums, 0, 1.0)
 
 

@@ -14,10 +14,11 @@ import numpy as np
 from numba import njit
 
 from qeqprop.engine.circuit_kernels import FOUND, SIGNS, SUMS, compiled
-from qeqprop.engine.circuit_passes import run_step, string_layer
+from qeqprop.engine.circuit_passes import run_back, run_forward, string_layer
 from qeqprop.engine.circuit_products import count_bits
 from qeqprop.engine.circuit_program import (
     APPLY,
+    BACKWARD,
     COLLECT,
     COLUMNS,
     EXPECT,
@@ -50,9 +51,9 @@ def by_quarters(re, im, turns):
 @compiled
 def prepare(program, parameters, qubits, start, given, rows, halves, turns):
     """The initial state, and what the passes need of the angles of one sample."""
-    re, im = rows[0], rows[1]
-    re[:] = 0.0
+    re, im = rows[0, : 1 << program.qubits], rows[1, : 1 << program.qubits]
     im[:] = 0.0
+    re[1 << qubits if start == PLUS else 0 :] = 0.0
     if start == ZERO:
         re[0] = 1.0
     elif start == PLUS:
@@ -144,7 +145,10 @@ def run(
                 if program.steps[step, 0] == COLUMNS:
                     groups = 1 << (low - program.narrow)
                     begin, end = share(groups, 1, thread, threads), share(groups, 1, thread + 1, threads)
-                run_step(program, buffers, step, task, begin, end)
+                if task == BACKWARD:
+                    run_back(program, buffers, step, begin, end)
+                else:
+                    run_forward(program, buffers, step, begin, end)
             else:
                 number = program.order[program.steps[step, 1]]
                 kind, item = program.layers[number, 0], program.layers[number, 1]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial, reduce
 from typing import Any
 
 from llvmlite import ir
@@ -47,6 +48,7 @@ TILE_BITS = LANE_BITS + SWEEP_BITS
 
 _PLACE, _NUMBER = types.intp, types.float64
 Builder = Any  # llvmlite's types are opaque
+Terms = list[tuple[Any, Any, int]]
 Butterfly = Callable[[Builder, Any, Any, Any], tuple[Any, Any]]
 
 
@@ -68,10 +70,10 @@ def loop(builder: Builder, count: Any, step: int) -> Generator[Any]:
         yield number
 
 
-def _places(builder: Builder, start: Any, number: Any, stride: Any, bits: int) -> list[Any]:
+def _places(builder: Builder, number: Any, stride: Any, bits: int) -> list[Any]:
     """Where a group of ``2^bits`` vectors lies: zero bits are inserted into its number at the bit of ``stride``."""
     above = builder.shl(builder.and_(number, builder.neg(stride)), INT64(bits))
-    first = builder.add(start, builder.or_(above, builder.and_(number, builder.sub(stride, INT64(1)))))
+    first = builder.or_(above, builder.and_(number, builder.sub(stride, INT64(1))))
     return [builder.add(first, builder.mul(stride, INT64(k))) for k in range(1 << bits)]
 
 
@@ -107,24 +109,15 @@ def _turn_tile(builder: Builder, registers: list[Any], scale: Any, lanes: Sequen
     _pairs(builder, _rotate, registers, tangents)
 
 
-def _slopes(builder: Builder, psi: list[Any], lam: list[Any], bit: int) -> Any:
-    """The lanes of ``Im <lam|Y|psi>`` for one bit of the registers' numbers."""
-    total: Any = None
-    for a in range(len(psi)):
-        b = a | 1 << bit
-        if a != b:
-            total = multiply(builder, lam[b], psi[a]) if total is None else multiply_add(builder, lam[b], psi[a], total)
-            total = multiply_add(builder, builder.fneg(lam[a]), psi[b], total)
-    return total
+def _slopes(psi: list[Any], lam: list[Any], bit: int) -> Terms:
+    """The products whose sum is ``Im <lam|Y|psi>`` for one bit of the registers' numbers, and the signs."""
+    pairs = [(a, a | 1 << bit) for a in range(len(psi)) if not a >> bit & 1]
+    return [term for a, b in pairs for term in ((lam[b], psi[a], 1), (lam[a], psi[b], -1))]
 
 
-def _lane_slopes(builder: Builder, psi: list[Any], lam: list[Any], bit: int) -> Any:
+def _lane_slopes(builder: Builder, psi: list[Any], lam: list[Any], bit: int) -> Terms:
     """The same for one bit of the lanes, up to the sign of each lane."""
-    total: Any = None
-    for a, b in zip(psi, lam, strict=True):
-        flipped = flip_lanes(builder, a, 1 << bit)
-        total = multiply(builder, b, flipped) if total is None else multiply_add(builder, b, flipped, total)
-    return total
+    return [(b, flip_lanes(builder, a, 1 << bit), 1) for a, b in zip(psi, lam, strict=True)]
 
 
 def _fence(builder: Builder) -> None:
@@ -132,22 +125,26 @@ def _fence(builder: Builder) -> None:
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
 
 
-def _accumulators(builder: Builder, count: int) -> list[Any]:
-    """Vectors of zeros that stay in registers during a loop."""
-    places = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]
-    for place in places:
+def accumulators(builder: Builder, rows: int, ways: int) -> list[list[Any]]:
+    """Vectors of zeros that stay in registers during a loop, several for each sum: additions wait for each other."""
+    places = [[cgutils.alloca_once(builder, VECTOR) for _ in range(ways)] for _ in range(rows)]
+    for place in (place for row in places for place in row):
         builder.store(zero(), place)
     return places
 
 
-def _collect(builder: Builder, lanes: Any, place: Any) -> None:
-    builder.store(add(builder, builder.load(place), lanes), place)
+def collect(builder: Builder, terms: Terms, places: list[Any]) -> None:
+    """Adds products to the accumulators of one sum in turn."""
+    for k, (a, b, sign) in enumerate(terms):
+        place = places[k % len(places)]
+        total = multiply_add(builder, a if sign > 0 else builder.fneg(a), b, builder.load(place))
+        builder.store(total, place)
 
 
-def _deposit(builder: Builder, accumulators: list[Any], sums: Any, signs: Sequence[Any]) -> None:
+def deposit(builder: Builder, accumulators: list[list[Any]], sums: Any, signs: Sequence[Any]) -> None:
     """Adds the accumulators to the vectors ``sums[0]``, ``sums[1]``, ..."""
-    for row, (place, sign) in enumerate(zip(accumulators, signs, strict=True)):
-        value = builder.load(place)
+    for row, (places, sign) in enumerate(zip(accumulators, signs, strict=True)):
+        value = reduce(partial(add, builder), [builder.load(place) for place in places])
         value = value if sign is None else multiply(builder, sign, value)
         store(builder, add(builder, load(builder, sums, INT64(row * WIDTH)), value), sums, INT64(row * WIDTH))
 
@@ -163,52 +160,50 @@ def _stores(builder: Builder, registers: list[Any], pointer: Any, places: list[A
 
 def _sweep(bits: int, butterfly: Butterfly) -> Any:
     @intrinsic
-    def turn(typing: Any, plane: Any, start: Any, length: Any, stride: Any, t0: Any, t1: Any, t2: Any) -> Any:
-        """A butterfly for each of the bits from that of ``stride`` on, over a range of places."""
+    def turn(typing: Any, plane: Any, length: Any, stride: Any, t0: Any, t1: Any, t2: Any) -> Any:
+        """A butterfly for each of the bits from that of ``stride`` on."""
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
             (pointer,) = pointers_of(context, builder, signature, args, [0])
-            start, length, stride = args[1:4]
-            factors = [splat(builder, value) for value in args[4 : 4 + bits]]
-            with loop(builder, builder.lshr(length, INT64(bits)), WIDTH) as number:
-                places = _places(builder, start, number, stride, bits)
+            factors = [splat(builder, value) for value in args[3 : 3 + bits]]
+            with loop(builder, builder.lshr(args[1], INT64(bits)), WIDTH) as number:
+                places = _places(builder, number, args[2], bits)
                 registers = _loads(builder, pointer, places)
                 _pairs(builder, butterfly, registers, factors)
                 _stores(builder, registers, pointer, places)
             return context.get_dummy_value()
 
-        return types.void(plane, _PLACE, _PLACE, _PLACE, _NUMBER, _NUMBER, _NUMBER), emit
+        return types.void(plane, _PLACE, _PLACE, _NUMBER, _NUMBER, _NUMBER), emit
 
     return turn
 
 
-def _sweep_back(bits: int) -> Any:
+def _back_sweep(bits: int, *, turned: bool) -> Any:
     @intrinsic
     def turn(
-        typing: Any, psi: Any, lam: Any, sums: Any, start: Any, length: Any, stride: Any, t0: Any, t1: Any, t2: Any
+        typing: Any, psi: Any, lam: Any, sums: Any, length: Any, stride: Any, t0: Any, t1: Any, t2: Any
     ) -> Any:
-        """Adds the slopes of the qubits to the vectors ``sums[0]``, ..., then rotates both states."""
+        """Adds the slopes of the qubits to the vectors ``sums[0]``, ...; then rotates both states, if ``turned``."""
 
         def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
             *states, sums = pointers_of(context, builder, signature, args, [0, 1, 2])
-            start, length, stride = args[3:6]
-            tangents = [splat(builder, value) for value in args[6 : 6 + bits]]
-            found = _accumulators(builder, bits)
-            with loop(builder, builder.lshr(length, INT64(bits)), WIDTH) as number:
-                places = _places(builder, start, number, stride, bits)
+            tangents = [splat(builder, value) for value in args[5 : 5 + bits]]
+            found = accumulators(builder, bits, ways=1 if turned else 2 if bits != 2 else 4)
+            with loop(builder, builder.lshr(args[3], INT64(bits)), WIDTH) as number:
+                places = _places(builder, number, args[4], bits)
                 psi = _loads(builder, states[0], places)
                 for bit in range(bits):
-                    _collect(builder, _slopes(builder, psi, _loads(builder, states[1], places), bit), found[bit])
-                    if bits == SWEEP_BITS: _fence(builder)
-                _pairs(builder, _rotate, psi, tangents)
-                _stores(builder, psi, states[0], places)
-                lam = _loads(builder, states[1], places)
-                _pairs(builder, _rotate, lam, tangents)
-                _stores(builder, lam, states[1], places)
-            _deposit(builder, found, sums, [None] * bits)
+                    collect(builder, _slopes(psi, _loads(builder, states[1], places), bit), found[bit])
+                    if turned and bits == SWEEP_BITS:
+                        _fence(builder)
+                if turned:
+                    for registers, pointer in ((psi, states[0]), (_loads(builder, states[1], places), states[1])):
+                        _pairs(builder, _rotate, registers, tangents)
+                        _stores(builder, registers, pointer, places)
+            deposit(builder, found, sums, [None] * bits)
             return context.get_dummy_value()
 
-        return types.void(psi, lam, sums, *[_PLACE] * 3, _NUMBER, _NUMBER, _NUMBER), emit
+        return types.void(psi, lam, sums, _PLACE, _PLACE, _NUMBER, _NUMBER, _NUMBER), emit
 
     return turn
 
@@ -225,69 +220,73 @@ _TILE_PLACES = [INT64(k * WIDTH) for k in range(1 << SWEEP_BITS)]
 
 @intrinsic
 def turn_tiles(
-    typing: Any, plane: Any, start: Any, length: Any, scale: Any, t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any
+    typing: Any, plane: Any, length: Any, scale: Any, t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any
 ) -> Any:
-    """Multiplies by the scale and rotates the lowest `TILE_BITS` qubits, over a range of places."""
+    """Multiplies by the scale and rotates the lowest `TILE_BITS` qubits."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         (pointer,) = pointers_of(context, builder, signature, args, [0])
-        scale, lanes, tangents = _tile_factors(builder, args[3:])
-        with loop(builder, args[2], 1 << TILE_BITS) as number:
-            places = [builder.add(builder.add(args[1], number), place) for place in _TILE_PLACES]
+        factors = _tile_factors(builder, args[2:])
+        with loop(builder, args[1], 1 << TILE_BITS) as number:
+            places = [builder.add(number, place) for place in _TILE_PLACES]
             registers = _loads(builder, pointer, places)
-            _turn_tile(builder, registers, scale, lanes, tangents)
+            _turn_tile(builder, registers, *factors)
             _stores(builder, registers, pointer, places)
         return context.get_dummy_value()
 
-    return types.void(plane, _PLACE, _PLACE, *[_NUMBER] * 7), emit
+    return types.void(plane, _PLACE, *[_NUMBER] * 7), emit
 
 
-@intrinsic
-def turn_tiles_back(
-    typing: Any, psi: Any, lam: Any, sums: Any, start: Any, length: Any, scale: Any,
-    t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any,
-) -> Any:  # fmt: skip
-    """Adds the slopes of the lowest qubits to the vectors ``sums[qubit]``, then turns both states like `turn_tiles`."""
+def _back_tiles(*, turned: bool) -> Any:
+    @intrinsic
+    def turn(
+        typing: Any, psi: Any, lam: Any, sums: Any, length: Any, scale: Any,
+        t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any,
+    ) -> Any:  # fmt: skip
+        """Adds the slopes of the lowest qubits to the vectors ``sums[qubit]``; if ``turned``, then like `turn_tiles`."""
 
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        *states, sums = pointers_of(context, builder, signature, args, [0, 1, 2])
-        scale, lanes, tangents = _tile_factors(builder, args[5:])
-        found = _accumulators(builder, TILE_BITS)
-        with loop(builder, args[4], 1 << TILE_BITS) as number:
-            places = [builder.add(builder.add(args[3], number), place) for place in _TILE_PLACES]
-            psi = _loads(builder, states[0], places)
-            for bit in range(TILE_BITS):
-                lam = _loads(builder, states[1], places)
-                if bit < LANE_BITS:
-                    _collect(builder, _lane_slopes(builder, psi, lam, bit), found[bit])
-                else:
-                    _collect(builder, _slopes(builder, psi, lam, bit - LANE_BITS), found[bit])
-                _fence(builder)
-            _turn_tile(builder, psi, scale, lanes, tangents)
-            _stores(builder, psi, states[0], places)
-            lam = _loads(builder, states[1], places)
-            _turn_tile(builder, lam, scale, lanes, tangents)
-            _stores(builder, lam, states[1], places)
-        signs = [_bit_signs(bit) if bit < LANE_BITS else None for bit in range(TILE_BITS)]
-        _deposit(builder, found, sums, signs)
-        return context.get_dummy_value()
+        def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+            *states, sums = pointers_of(context, builder, signature, args, [0, 1, 2])
+            factors = _tile_factors(builder, args[4:])
+            found = accumulators(builder, TILE_BITS, ways=1)
+            with loop(builder, args[3], 1 << TILE_BITS) as number:
+                places = [builder.add(number, place) for place in _TILE_PLACES]
+                psi = _loads(builder, states[0], places)
+                for bit in range(TILE_BITS):
+                    lam = _loads(builder, states[1], places)
+                    if bit < LANE_BITS:
+                        collect(builder, _lane_slopes(builder, psi, lam, bit), found[bit])
+                    else:
+                        collect(builder, _slopes(psi, lam, bit - LANE_BITS), found[bit])
+                    _fence(builder)
+                if turned:
+                    for registers, pointer in ((psi, states[0]), (_loads(builder, states[1], places), states[1])):
+                        _turn_tile(builder, registers, *factors)
+                        _stores(builder, registers, pointer, places)
+            signs = [_bit_signs(bit) if bit < LANE_BITS else None for bit in range(TILE_BITS)]
+            deposit(builder, found, sums, signs)
+            return context.get_dummy_value()
 
-    return types.void(psi, lam, sums, _PLACE, _PLACE, *[_NUMBER] * 7), emit
+        return types.void(psi, lam, sums, _PLACE, *[_NUMBER] * 7), emit
+
+    return turn
 
 
 turn_one, turn_two, turn_three = (_sweep(bits, _rotate) for bits in (1, 2, 3))
-back_one, back_two, back_three = (_sweep_back(bits) for bits in (1, 2, 3))
+back_one, back_two, back_three = (_back_sweep(bits, turned=True) for bits in (1, 2, 3))
+slopes_one, slopes_two, slopes_three = (_back_sweep(bits, turned=False) for bits in (1, 2, 3))
+turn_tiles_back, slopes_tiles = _back_tiles(turned=True), _back_tiles(turned=False)
 hadamard_one, hadamard_two, hadamard_three = (_sweep(bits, _hadamard) for bits in (1, 2, 3))
 
 
 @intrinsic
-def hadamard_tiles(typing: Any, plane: Any, start: Any, length: Any) -> Any:
+def hadamard_tiles(typing: Any, plane: Any, length: Any) -> Any:
     """Sums and differences over the lowest `TILE_BITS` bits."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         (pointer,) = pointers_of(context, builder, signature, args, [0])
-        with loop(builder, args[2], 1 << TILE_BITS) as number:
-            places = [builder.add(builder.add(args[1], number), place) for place in _TILE_PLACES]
+        with loop(builder, args[1], 1 << TILE_BITS) as number:
+            places = [builder.add(number, place) for place in _TILE_PLACES]
             registers = _loads(builder, pointer, places)
             for bit in range(LANE_BITS):
                 signs = _bit_signs(bit)
@@ -299,42 +298,42 @@ def hadamard_tiles(typing: Any, plane: Any, start: Any, length: Any) -> Any:
             _stores(builder, registers, pointer, places)
         return context.get_dummy_value()
 
-    return types.void(plane, _PLACE, _PLACE), emit
+    return types.void(plane, _PLACE), emit
 
 
 @intrinsic
 def field_tiles(
-    typing: Any, target: Any, source: Any, start: Any, length: Any, h0: Any, h1: Any, h2: Any, h3: Any, h4: Any, h5: Any
+    typing: Any, target: Any, source: Any, length: Any, h0: Any, h1: Any, h2: Any, h3: Any, h4: Any, h5: Any
 ) -> Any:
-    """``target += sum_k h_k (i Y_k) source`` over the lowest `TILE_BITS` qubits, over a range of places."""
+    """``target += sum_k h_k (i Y_k) source`` over the lowest `TILE_BITS` qubits."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         pointers = pointers_of(context, builder, signature, args, [0, 1])
-        fields = [splat(builder, value) for value in args[4 : 4 + TILE_BITS]]
+        fields = [splat(builder, value) for value in args[3 : 3 + TILE_BITS]]
         lanes = [multiply(builder, builder.fneg(fields[bit]), _bit_signs(bit)) for bit in range(LANE_BITS)]
-        with loop(builder, args[3], 1 << TILE_BITS) as number:
-            places = [builder.add(builder.add(args[2], number), place) for place in _TILE_PLACES]
+        with loop(builder, args[2], 1 << TILE_BITS) as number:
+            places = [builder.add(number, place) for place in _TILE_PLACES]
             _add_field(builder, pointers, places, lanes, fields[LANE_BITS:])
         return context.get_dummy_value()
 
-    return types.void(target, source, _PLACE, _PLACE, *[_NUMBER] * 6), emit
+    return types.void(target, source, _PLACE, *[_NUMBER] * 6), emit
 
 
 @intrinsic
 def field_sweep(
-    typing: Any, target: Any, source: Any, start: Any, length: Any, stride: Any, h0: Any, h1: Any, h2: Any
+    typing: Any, target: Any, source: Any, length: Any, stride: Any, h0: Any, h1: Any, h2: Any
 ) -> Any:
     """The same for three qubits, the first that of ``stride``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
         pointers = pointers_of(context, builder, signature, args, [0, 1])
-        fields = [splat(builder, value) for value in args[5:8]]
-        with loop(builder, builder.lshr(args[3], INT64(SWEEP_BITS)), WIDTH) as number:
-            places = _places(builder, args[2], number, args[4], SWEEP_BITS)
+        fields = [splat(builder, value) for value in args[4:7]]
+        with loop(builder, builder.lshr(args[2], INT64(SWEEP_BITS)), WIDTH) as number:
+            places = _places(builder, number, args[3], SWEEP_BITS)
             _add_field(builder, pointers, places, [], fields)
         return context.get_dummy_value()
 
-    return types.void(target, source, *[_PLACE] * 3, *[_NUMBER] * 3), emit
+    return types.void(target, source, _PLACE, _PLACE, *[_NUMBER] * 3), emit
 
 
 def _add_field(
