@@ -80,11 +80,7 @@ def phase_table(items, low, first, last, halves, small, er, ei, lr, li):
         length = 1 << m
         if heavy:
             for item in range(first, last):
-                if (
-                    items[item, OTHER] < 0
-                    and items[item, TOP] == m
-                    and not items[item, Z] >> low
-                ):
+                if items[item, OTHER] < 0 and items[item, TOP] == m and not items[item, Z] >> low:
                     multiply_string(lr, li, length, items[item, Z] ^ length, halves[item, 0], -halves[item, 1])
         if length >= WIDTH:
             for k in range(0, length, WIDTH):

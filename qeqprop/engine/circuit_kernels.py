@@ -15,13 +15,10 @@ from typing import Any
 
 from numba import njit
 
-from qeqprop.engine.circuit_vectors import (
-    SWEEP_BITS,
-    TILE_BITS,
+from qeqprop.engine.circuit_butterflies import (
     back_one,
     back_three,
     back_two,
-    copy_lines,
     hadamard_one,
     hadamard_three,
     hadamard_tiles,
@@ -36,6 +33,7 @@ from qeqprop.engine.circuit_vectors import (
     turn_tiles_back,
     turn_two,
 )
+from qeqprop.engine.circuit_vectors import SWEEP_BITS, TILE_BITS, copy_lines
 from qeqprop.engine.vectors import WIDTH
 
 compiled: Any = njit(
@@ -78,7 +76,7 @@ def drain(sums, row, weight):
 
 @compiled
 def turn_block(plane, size, first, shift, tangent, cosine, mask, sign, careful):
-    """Rotates the qubits of one plane of a block from bit ``first`` on, zero or above the tile; bit k is qubit k + shift.
+    """Rotates the qubits of one plane of a block from bit ``first`` on, zero or above the tile; bit k is ``k + shift``.
 
     With tangents the numbers grow. The tile puts that right in advance, for all qubits; where it is not turned, the
     numbers came too small. If that would be too small for floats, since an angle is very near to pi, then with

@@ -44,8 +44,8 @@ from qeqprop.engine.circuit_program import (
     Y,
     Z,
 )
-from qeqprop.engine.circuit_vectors import copy_lines
 from qeqprop.engine.circuit_strings import flip_where, string_slope, turn_string
+from qeqprop.engine.circuit_vectors import copy_lines
 from qeqprop.interfaces import FloatArray
 
 
@@ -276,12 +276,14 @@ def run_back(program, buffers, step, begin, end):
                     scale = slopes_layer(program, buffers, kind, number, pr, pi, lr, li, both, careful, scale)
                 elif both:
                     scale *= turn_layer(program, buffers, kind, number, pr, pi, -1.0, careful)
-                if k < first or (both and not layer[4]):
+                if both and not layer[4]:
                     scale *= turn_layer(program, buffers, kind, number, lr, li, -1.0, careful)
             else:
                 for item in range(layer[2] - 1, layer[1] - 1, -1):
                     if layer[4]:
                         string_layer(program, buffers, layer[0], item, start, stop, SLOPES)
                     string_layer(program, buffers, layer[0], item, start, stop, BACKWARD)
+        for k in range(min(first, last + 1)):
+            turn_layer(program, buffers, kind, program.order[place + k], lr, li, -1.0, careful)
         if columns:
             return_columns(buffers.rows, 2 if stored else 0, 4, buffers.columns, block, narrow, low, high)

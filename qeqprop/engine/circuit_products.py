@@ -167,7 +167,9 @@ def undo_line(
     return types.void(pr, pi, lr, li, _PLACE, q, er, ei, _PLACE, ur, ui, _PLACE), emit
 
 
-def _pointer_pairs(context: Any, builder: Builder, signature: Any, args: Any, firsts: tuple[int, ...]) -> list[list[Any]]:
+def _pointer_pairs(
+    context: Any, builder: Builder, signature: Any, args: Any, firsts: tuple[int, ...]
+) -> list[list[Any]]:
     """The data pointers of neighbouring array arguments, real and imaginary parts."""
     return [pointers_of(context, builder, signature, args, [first, first + 1]) for first in firsts]
 

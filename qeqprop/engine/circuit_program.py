@@ -81,7 +81,9 @@ def top_bit(masks: IntArray) -> IntArray:
     return np.frexp(masks.astype(np.float64))[1].astype(np.int64) - 1  # exact below 2^53
 
 
-def steps_of(layers: IntArray, low: int, first: int, *, cross: bool, whole: bool) -> tuple[list[tuple[int, int, int]], list[int]]:
+def steps_of(
+    layers: IntArray, low: int, first: int, *, cross: bool, whole: bool
+) -> tuple[list[tuple[int, int, int]], list[int]]:
     """The steps and the order of layers (n_layers, 5), see `Program`, beginning with blocks or columns.
 
     Each step takes all it can: rotations of the qubits it holds (those of other qubits commute with them and wait for
@@ -105,11 +107,11 @@ def steps_of(layers: IntArray, low: int, first: int, *, cross: bool, whole: bool
                         members.append(place)
                     elif part:
                         waiting.append((place, bool(above)))
-            elif whole and what == DIAGONAL and members and rows[members[-1]][0] == TURN_Y:
-                break
-            elif begin < end and (waiting or mask & ~within or (kind == COLUMNS and (what != DIAGONAL or not cross))):
-                break
             elif begin < end:
+                foreign = kind == COLUMNS and not (cross and what == DIAGONAL)
+                turned = whole and bool(members) and rows[members[-1]][0] == TURN_Y and what == DIAGONAL
+                if waiting or mask & ~within or foreign or turned:
+                    break
                 members.append(place)
             place += 1
         if members:
@@ -144,7 +146,8 @@ def compile_layers(circuit: Circuit, block_bits: int) -> Program:
     table = np.array(layers, dtype=np.int64).reshape(-1, 5)
     size = narrow + high
     cross = low < qubits and size <= MOST_BITS
-    steps, order = min((steps_of(table, low, kind, cross=cross, whole=not high) for kind in (BLOCK, COLUMNS)), key=lambda s: len(s[0]))
+    plans = [steps_of(table, low, kind, cross=cross, whole=not high) for kind in (BLOCK, COLUMNS)]
+    steps, order = min(plans, key=lambda plan: len(plan[0]))
     z = turned.items[:, 1]
     within, below = (1 << low) - 1, (1 << narrow) - 1
     columns = (z & below) | (z >> low << narrow) | ((z & within) >> narrow << size)

@@ -102,7 +102,7 @@ def run_circuit(
 
 
 def storable(program: Program) -> bool:
-    """Whether a gradient stores its states: there is room, and all layers are diagonal or rotations of single qubits."""
+    """Whether a gradient stores its states: there is room, and all layers are diagonal or rotate single qubits."""
     simple = all(kind in (DIAGONAL, TURN_Y) for kind in program.layers[:, 0].tolist())
     return simple and len(program.steps) << program.qubits <= STORED_AMPLITUDES
 

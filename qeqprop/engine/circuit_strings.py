@@ -10,11 +10,12 @@ kernel takes the two source arrays in the order that needs one real factor each.
 
 from __future__ import annotations
 
+from qeqprop.engine.circuit_butterflies import field_sweep, field_tiles
 from qeqprop.engine.circuit_kernels import compiled, drain, hadamard
 from qeqprop.engine.circuit_products import sign_of
 from qeqprop.engine.circuit_program import X, Y, Z
 from qeqprop.engine.circuit_string_vectors import far_add, overlap, string_add, string_dot, string_turn, weigh
-from qeqprop.engine.circuit_vectors import SWEEP_BITS, TILE_BITS, field_sweep, field_tiles
+from qeqprop.engine.circuit_vectors import SWEEP_BITS, TILE_BITS
 from qeqprop.engine.vectors import WIDTH
 
 LANES = WIDTH - 1
