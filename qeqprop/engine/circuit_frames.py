@@ -42,9 +42,12 @@ def turned_strings(strings: IntArray, turned: int) -> IntArray:
 
     X becomes Y, and Y becomes -X.
     """
-    x, z, y = strings.T
-    moved = x & turned
-    return np.stack([x, z ^ moved, (y + np.bitwise_count(moved)) % 4], axis=1)
+    result = strings.copy()
+    if turned:
+        moved = strings[:, 0] & turned
+        result[:, 1] ^= moved
+        result[:, 2] = (result[:, 2] + np.bitwise_count(moved)) & 3
+    return result
 
 
 def real_layers(circuit: Circuit) -> RealLayers:

@@ -32,8 +32,9 @@ WORTH_THREADS = 1 << 19
 _KEPT_AMPLITUDES = 1 << 23
 """Amplitudes in the largest buffers that are kept for the next call (128 MiB)."""
 
-STORED_AMPLITUDES = 1 << 26
-"""Amplitudes of all states that a gradient may store on the way (1 GiB); else it finds them again on the way back."""
+STORED_AMPLITUDES = 1 << 21
+"""Amplitudes of all states that a gradient may store on the way (32 MiB). To read more from memory takes longer than to
+find them again on the way back."""
 
 _EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
 
