@@ -290,11 +290,11 @@ def test_stored_states_change_nothing(n, depth, bits, seed):
     parameters = random.normal(size=(2, circuit.n_parameters))
     hamiltonians = random_hamiltonians(random, n, 2)
     for one in (circuit, blocked(circuit, bits)):
-        assert circuit_runs.storable(one.compiled)
+        assert circuit_runs.storable(one)
         found = energy_and_gradient(one, parameters, hamiltonians)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(circuit_runs, "STORED_AMPLITUDES", 0)
-            assert not circuit_runs.storable(one.compiled) or not len(one.compiled.steps)
+            assert not circuit_runs.storable(one) or not len(one.compiled.steps)
             wanted = energy_and_gradient(one, parameters, hamiltonians)
         for a, b in zip(found, wanted, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-11)

@@ -7,6 +7,7 @@ operators that are measured, so that it costs nothing.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -42,11 +43,15 @@ def turned_strings(strings: IntArray, turned: int) -> IntArray:
 
     X becomes Y, and Y becomes -X.
     """
-    result = strings.copy()
-    if turned:
-        moved = strings[:, 0] & turned
-        result[:, 1] ^= moved
-        result[:, 2] = (result[:, 2] + np.bitwise_count(moved)) & 3
+    return _turned(strings.tobytes(), turned) if turned else strings
+
+
+@lru_cache(maxsize=64)
+def _turned(strings: bytes, turned: int) -> IntArray:
+    result = np.frombuffer(strings, dtype=np.int64).reshape(-1, 3).copy()
+    moved = result[:, 0] & turned
+    result[:, 1] ^= moved
+    result[:, 2] = (result[:, 2] + np.bitwise_count(moved)) & 3
     return result
 
 

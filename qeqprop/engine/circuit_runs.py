@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
-from qeqprop.engine.circuit_program import COLLECT, DIAGONAL, EXPECT, PREPARE, REPORT, STORE, TURN_Y, Program
+from qeqprop.engine.circuit_program import COLLECT, EXPECT, PREPARE, REPORT, STORE
 from qeqprop.engine.threads import get_threads
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
@@ -83,7 +83,7 @@ def run_circuit(
         np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
     )
     size = max(program.items.shape[1], 0 if strings is None else len(strings)) + 1
-    stored = want == "gradients" and storable(program)
+    stored = want == "gradients" and storable(circuit)
     threads = get_threads()
     if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
         threads = 1
@@ -102,10 +102,9 @@ def run_circuit(
             job.result()
 
 
-def storable(program: Program) -> bool:
-    """Whether a gradient stores its states: there is room, and all layers are diagonal or rotate single qubits."""
-    simple = all(kind in (DIAGONAL, TURN_Y) for kind in program.layers[:, 0].tolist())
-    return simple and len(program.steps) << program.qubits <= STORED_AMPLITUDES
+def storable(circuit: Circuit) -> bool:
+    """Whether a gradient stores its states: they are not large, and all layers are diagonal or rotate single qubits."""
+    return circuit.is_simple and len(circuit.compiled.steps) << circuit.num_qubits <= STORED_AMPLITUDES
 
 
 def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: int, buffers: list[Buffers]) -> None:

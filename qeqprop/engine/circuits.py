@@ -160,6 +160,11 @@ class Circuit:
         return program.compile_layers(self, program.BLOCK_BITS)
 
     @cached_property
+    def is_simple(self) -> bool:
+        """Whether all layers are diagonal or rotate single qubits."""
+        return not np.any((self.kinds == program.STRINGS) | (self.kinds == program.FLIPS))
+
+    @cached_property
     def tasks(self) -> tuple[IntArray, IntArray]:
         """What makes its state, and what makes an energy with its gradient."""
         return program.tasks_of(self.compiled)
