@@ -106,8 +106,8 @@ def turn_layer(program, buffers, kind, number, re, im, sign, careful):
     """The rotations of a layer that a step takes, on one block of one state; returns how much too large it grew."""
     first, shift, size = first_bit(program, kind), shift_of(program, kind), program.sizes[kind]
     cosines, tangents, mask = buffers.turns[number, 0], buffers.turns[number, 1], program.layers[number, 3]
-    turn_block(re, size, first, shift, tangents, cosines, mask, sign, careful)
-    turn_block(im, size, first, shift, tangents, cosines, mask, sign, careful)
+    for plane in (re, im):  # one call only: what is compiled into it is large
+        turn_block(plane, size, first, shift, tangents, cosines, mask, sign, careful)
     return 1.0 if first == 0 or careful else 1.0 / norm_of(cosines, first + shift, size + shift)
 
 
