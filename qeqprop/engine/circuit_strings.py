@@ -172,14 +172,15 @@ def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, fields, si
     diagonal_block(strings, coefficients, low, block, q)
     for place in range(start, start + length, WIDTH):
         weigh(lr, li, pr, pi, place, q, place - start)
-    far_strings(strings, coefficients, start, length, 0, lr, pr, 1.0)
-    far_strings(strings, coefficients, start, length, 0, li, pi, 1.0)
-    far_strings(strings, coefficients, start, length, 1, lr, pi, -1.0)
-    far_strings(strings, coefficients, start, length, 1, li, pr, 1.0)
-    if find_fields(strings, coefficients, length, fields):
-        end = start + length
-        add_fields(lr[start:end], pi[start:end], low, fields, 1.0)
-        add_fields(li[start:end], pr[start:end], low, fields, -1.0)
+    fielded = find_fields(strings, coefficients, length, fields)
+    end = start + length
+    for odd in range(2):
+        for part in range(2):  # i times psi for an odd number of Y: real and imaginary parts change places
+            target, source = (li, pr if odd else pi) if part else (lr, pi if odd else pr)
+            sign = -1.0 if odd and not part else 1.0
+            far_strings(strings, coefficients, start, length, odd, target, source, sign)
+            if odd and fielded:
+                add_fields(target[start:end], source[start:end], low, fields, -sign)
     for s in range(len(coefficients)):
         x, z, y, coefficient = strings[s, X], strings[s, Z], strings[s, Y], coefficients[s]
         if x == 0 or coefficient == 0.0 or is_far(x, z, length) or is_field(x, z, y, length):
