@@ -37,6 +37,7 @@ from qeqprop.engine.circuits import (
 from qeqprop.interfaces import PauliSums
 
 KINDS = ("diagonal", "X", "Y", "Z", "strings", "H", "CZ", "CX")
+STORABLE = ("diagonal", "X", "Y", "Z", "H", "CZ")  # gradients of such circuits store states
 
 
 # --- oracles ----------------------------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ def random_circuit(random, n, depth):
     return random_case(random, n, depth, dense=False)[0]
 
 
-def random_case(random, n, depth, *, dense=True):
+def random_case(random, n, depth, *, dense=True, kinds=KINDS):
     """A random circuit and its twin: a list of gates, each a matrix or a Pauli matrix with its angle."""
     layers, gates = [], []
     n_parameters = 6
@@ -81,7 +82,7 @@ def random_case(random, n, depth, *, dense=True):
             gates.append((matrix, None, 0.0, rest[k]) if index is None else (matrix, index[k], rest[0][k], rest[1][k]))
 
     for _ in range(depth):
-        kind = random.choice(KINDS)
+        kind = random.choice(kinds)
         count = int(random.integers(1, n + 1))
         chosen = [int(q) for q in random.permutation(n)[:count]]
         if kind == "diagonal":
@@ -281,10 +282,92 @@ def assert_same(circuit, other, random):
     np.testing.assert_allclose(*values, atol=1e-12)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(7, 10), st.integers(1, 10), st.integers(4, 7), st.integers(0, 2**32 - 1))
+def test_stored_states_change_nothing(n, depth, bits, seed):
+    random = np.random.default_rng(seed)
+    circuit = random_case(random, n, depth, dense=False, kinds=STORABLE)[0]
+    parameters = random.normal(size=(2, circuit.n_parameters))
+    hamiltonians = random_hamiltonians(random, n, 2)
+    for one in (circuit, blocked(circuit, bits)):
+        assert circuit_runs.storable(one)
+        found = energy_and_gradient(one, parameters, hamiltonians)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(circuit_runs, "STORED_AMPLITUDES", 0)
+            assert not circuit_runs.storable(one) or not len(one.compiled.steps)
+            wanted = energy_and_gradient(one, parameters, hamiltonians)
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-11)
+    assert_same(circuit, blocked(circuit, bits), random)
+
+
+@pytest.mark.parametrize("bits", [5, 6, 20])
+def test_sweeps_agree_with_dense_matrices(bits):
+    """Eight qubits: sweeps over one to three qubits, and in small blocks columns with diagonals."""
+    n = 8
+    random = np.random.default_rng(bits)
+    fields = [(letter, [k], c) for k in range(n) for letter, c in zip("XYZ", random.normal(size=3), strict=True)]
+    extra = [("XY", [1, 6], 0.3), ("YY", [0, 7], -0.4), ("XX", [5, 7], 0.2), ("ZYX", [7, 6, 5], 0.7)]
+    hamiltonians = PauliSums.of([SparsePauliOp.from_sparse_list([*fields, *extra], n)])
+    matrix = dense_sums(hamiltonians)[0]
+    for kinds in (("diagonal", "X"), ("diagonal", "Y"), ("X", "Y", "diagonal"), STORABLE, KINDS):
+        circuit, gates = random_case(random, n, 7, kinds=kinds)
+        row = random.normal(size=circuit.n_parameters)
+        one = blocked(circuit, bits)
+        np.testing.assert_allclose(states(one, row[None])[0], dense_state(circuit, gates, row), atol=1e-12)
+        energies, gradient = energy_and_gradient(one, row[None], hamiltonians)
+
+        def energy(values, circuit=circuit, gates=gates):
+            psi = dense_state(circuit, gates, values)
+            return np.real(psi.conj() @ matrix @ psi)
+
+        assert energies[0] == pytest.approx(energy(row), abs=1e-10)
+        direction = random.normal(size=circuit.n_parameters)
+        slope = richardson(lambda t, f=energy, row=row, d=direction: f(row + t * d), 0.0, step=0.01)
+        assert gradient[0] @ direction == pytest.approx(slope, abs=1e-7)
+
+
+def test_diagonals_stay_in_blocks_where_columns_are_too_long(monkeypatch):
+    random = np.random.default_rng(5)
+    circuit = random_case(random, 9, 8, dense=False, kinds=STORABLE)[0]
+    crossing = blocked(circuit, 5).compiled
+    monkeypatch.setattr(circuit_program, "MOST_BITS", 6)
+    other = blocked(circuit, 5)
+    assert len(other.compiled.steps) > len(crossing.steps)
+    assert_same(circuit, other, random)
+
+
+def test_a_layer_of_rotations_and_a_diagonal_take_one_step():
+    n, layers = 16, []
+    for layer in range(4):
+        layers.append(diagonal([(k, (k + 1) % n) for k in range(n)], free(np.arange(n) + 2 * n * layer)))
+        layers.append(rotations("X", range(n), free(np.arange(n) + 2 * n * layer + n)))
+    program = Circuit.of(n, layers, start="plus").compiled
+    assert program.steps[:, 0].tolist() == [
+        circuit_program.BLOCK, circuit_program.COLUMNS, circuit_program.BLOCK, circuit_program.COLUMNS,
+        circuit_program.BLOCK,
+    ]  # fmt: skip
+    assert program.layers[:, 0].tolist() == [circuit_program.DIAGONAL, circuit_program.TURN_Y] * 4
+    assert (program.begin, program.end) == (0, (1 << n) - 1)
+
+
+def test_given_states_before_rotations_about_x():
+    """There the initial state takes the change of basis, and the final state gives it back."""
+    random = np.random.default_rng(6)
+    circuit = Circuit.of(3, [rotations("X", range(3), free(range(3))), controlled_x([(2, 0)])])
+    start = random.normal(size=(1, 8)) + 1j * random.normal(size=(1, 8))
+    parameters = random.normal(size=(1, 3))
+    turns = reduce(np.kron, [expm(-0.5j * angle * X) for angle in parameters[0, ::-1]])
+    wanted = controlled(X, 2, 0, 3) @ turns @ start[0]
+    assert circuit.compiled.begin == 7
+    np.testing.assert_allclose(states(circuit, parameters, start=start)[0], wanted, atol=1e-13)
+
+
+@pytest.mark.parametrize("kinds", [KINDS, STORABLE])
 @pytest.mark.parametrize("shared", [True, False])
-def test_threads_change_nothing(monkeypatch, shared):
+def test_threads_change_nothing(monkeypatch, shared, kinds):
     random = np.random.default_rng(8)
-    circuit = random_circuit(random, 9, 12)
+    circuit = random_case(random, 9, 12, dense=False, kinds=kinds)[0]
     parameters = random.normal(size=(3, circuit.n_parameters))
     hamiltonians = random_hamiltonians(random, 9, 3)
     wanted = energy_and_gradient(circuit, parameters, hamiltonians)

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from qeqprop.engine.circuit_kernels import FACTORS, LINE_BITS, PAIR, PAIRS, TILE, compiled, spread
+from qeqprop.engine.circuit_kernels import FACTORS, LINE_BITS, PAIR, PAIRS, compiled, hadamard
 from qeqprop.engine.circuit_products import (
     double_up,
-    hadamard_quad,
-    hadamard_tile,
+    multiply_line,
     phase,
     phase_line,
     shade,
@@ -20,7 +19,6 @@ from qeqprop.engine.circuit_products import (
     widen,
 )
 from qeqprop.engine.circuit_program import OTHER, TOP, Z
-from qeqprop.engine.circuit_vectors import TILE_BITS
 from qeqprop.engine.vectors import WIDTH
 
 
@@ -48,22 +46,21 @@ def widen_table(re, im, length, c, s):
 
 
 @compiled
-def phase_table(program, first, last, halves, small, er, ei, lr, li):
+def phase_table(items, low, first, last, halves, small, er, ei, lr, li):
     """``E[k] = exp(-i/2 sum theta (-1)^popcount(k & z))`` over a block for the strings that stay within it.
 
     Site after site: with the strings whose highest site is m, which are a table L over the sites below,
     ``E[k + 2^m] = E[k] conj(L[k])`` and ``E[k] = E[k] L[k]``. L is built likewise from its pairs.
     """
-    low = program.low
     for m in range(low):
         for j in range(m + 1):
             small[PAIRS, PAIR * m + j], small[PAIRS + 1, PAIR * m + j] = 1.0, 0.0
     er[0], ei[0] = 1.0, 0.0
     heavy = False
     for item in range(first, last):
-        if program.items[item, Z] >> low:
+        if items[item, Z] >> low:
             continue
-        m, j, c, s = program.items[item, TOP], program.items[item, OTHER], halves[item, 0], -halves[item, 1]
+        m, j, c, s = items[item, TOP], items[item, OTHER], halves[item, 0], -halves[item, 1]
         if m < 0:
             er[0], ei[0] = er[0] * c - ei[0] * s, er[0] * s + ei[0] * c
         elif j < 0:
@@ -83,12 +80,8 @@ def phase_table(program, first, last, halves, small, er, ei, lr, li):
         length = 1 << m
         if heavy:
             for item in range(first, last):
-                if (
-                    program.items[item, OTHER] < 0
-                    and program.items[item, TOP] == m
-                    and not program.items[item, Z] >> low
-                ):
-                    multiply_string(lr, li, length, program.items[item, Z] ^ length, halves[item, 0], -halves[item, 1])
+                if items[item, OTHER] < 0 and items[item, TOP] == m and not items[item, Z] >> low:
+                    multiply_string(lr, li, length, items[item, Z] ^ length, halves[item, 0], -halves[item, 1])
         if length >= WIDTH:
             for k in range(0, length, WIDTH):
                 double_up(er, ei, k, length, lr, li)
@@ -100,27 +93,26 @@ def phase_table(program, first, last, halves, small, er, ei, lr, li):
 
 
 @compiled
-def crossing_lines(program, first, last, halves, block, small):
+def crossing_lines(items, low, first, last, halves, block, small):
     """The factors of one block from the strings that reach beyond it and have at most one Z in it.
 
     They are a product over the block's sites, tabulated in two halves: rows 0 and 1 for the sites below, rows 2 and 3
     for those above. Returns whether there are strings with more than one Z in the block.
     """
-    low = program.low
     for j in range(low):
         small[FACTORS, j], small[FACTORS + 1, j] = 1.0, 0.0
     wide = False
     small[2, 0], small[3, 0] = 1.0, 0.0
     for item in range(first, last):
-        high = program.items[item, Z] >> low
+        high = items[item, Z] >> low
         if not high:
             continue
         c, s = halves[item, 0], -halves[item, 1] * sign_of(high & block)
-        j = program.items[item, TOP]
+        j = items[item, TOP]
         if j < 0:
             r, i = small[2, 0], small[3, 0]
             small[2, 0], small[3, 0] = r * c - i * s, r * s + i * c
-        elif j == program.items[item, OTHER]:
+        elif j == items[item, OTHER]:
             r, i = small[FACTORS, j], small[FACTORS + 1, j]
             small[FACTORS, j], small[FACTORS + 1, j] = r * c - i * s, r * s + i * c
         else:
@@ -135,84 +127,63 @@ def crossing_lines(program, first, last, halves, block, small):
 
 
 @compiled
-def crossing_table(program, first, last, halves, block, small, er, ei, tr, ti):
-    """All phases T of one block: the table E within it times the strings that reach beyond it."""
-    low = program.low
-    half = min(low, LINE_BITS)
-    wr, wi = small[0], small[1]
-    for row in range(1 << (low - half)):
-        sr, si = small[2, row], small[3, row]
-        for k in range(0, 1 << half, WIDTH):
-            shade(tr, ti, er, ei, (row << half) + k, wr, wi, k, sr, si)
-    for item in range(first, last):
-        high = program.items[item, Z] >> low
-        if high and program.items[item, TOP] >= 0 and program.items[item, TOP] != program.items[item, OTHER]:
-            s = -halves[item, 1] * sign_of(high & block)
-            multiply_string(tr, ti, 1 << low, program.items[item, Z] & ((1 << low) - 1), halves[item, 0], s)
+def row_factors(small, row, length):
+    """The factors of one row of a block from the tables of `crossing_lines`; often they are those of the row before."""
+    if row == 0 or small[2, row] != small[2, row - 1] or small[3, row] != small[3, row - 1]:
+        multiply_line(small[FACTORS], small[FACTORS + 1], small[0], small[1], length, small[2, row], small[3, row])
 
 
 @compiled
-def line_phases(low, re, im, start, small, er, ei):
+def crossing_table(items, low, first, last, halves, block, small, er, ei, tr, ti):
+    """All phases T of one block: the table E within it times the strings that reach beyond it."""
+    half = min(low, LINE_BITS)
+    for row in range(1 << (low - half)):
+        row_factors(small, row, 1 << half)
+        shade(tr, ti, er, ei, row << half, small[FACTORS], small[FACTORS + 1], 1 << half)
+    for item in range(first, last):
+        high = items[item, Z] >> low
+        if high and items[item, TOP] >= 0 and items[item, TOP] != items[item, OTHER]:
+            s = -halves[item, 1] * sign_of(high & block)
+            multiply_string(tr, ti, 1 << low, items[item, Z] & ((1 << low) - 1), halves[item, 0], s)
+
+
+@compiled
+def line_phases(low, re, im, small, er, ei):
     """Multiplies a block by E and the factors of `crossing_lines`."""
     half = min(low, LINE_BITS)
-    wr, wi = small[0], small[1]
     for row in range(1 << (low - half)):
-        sr, si = small[2, row], small[3, row]
-        for k in range(0, 1 << half, WIDTH):
-            entry = (row << half) + k
-            phase_line(re, im, start + entry, er, ei, entry, wr, wi, k, sr, si)
+        row_factors(small, row, 1 << half)
+        phase_line(re, im, row << half, er, ei, row << half, small[FACTORS], small[FACTORS + 1], 1 << half)
 
 
 @compiled
-def undo_line_phases(low, pr, pi, lr, li, start, small, er, ei, q):
+def undo_line_phases(low, pr, pi, lr, li, small, er, ei, q):
     """``q = Im(conj(lam) psi)`` over a block, and takes E and the factors of `crossing_lines` away from both states."""
     half = min(low, LINE_BITS)
-    wr, wi = small[0], small[1]
     for row in range(1 << (low - half)):
-        sr, si = small[2, row], small[3, row]
-        for k in range(0, 1 << half, WIDTH):
-            entry = (row << half) + k
-            undo_line(pr, pi, lr, li, start + entry, q, er, ei, entry, wr, wi, k, sr, si)
+        row_factors(small, row, 1 << half)
+        first = row << half
+        undo_line(pr, pi, lr, li, first, q, er, ei, first, small[FACTORS], small[FACTORS + 1], 1 << half)
 
 
 @compiled
-def multiply_phases(re, im, start, length, tr, ti, sign):
-    """Multiplies a range of places by the phases T, or for sign -1 by their conjugates."""
+def multiply_phases(re, im, length, tr, ti, sign):
+    """Multiplies a block by the phases T, or for sign -1 by their conjugates."""
     for k in range(0, length, WIDTH):
-        phase(re, im, start + k, tr, ti, k, sign)
+        phase(re, im, k, tr, ti, k, sign)
 
 
 @compiled
-def hadamard(values, bits):
-    """The Walsh-Hadamard transform: entry z becomes ``sum_k (-1)^popcount(k & z) values[k]``."""
-    length = 1 << bits
-    for place in range(0, length, TILE):
-        hadamard_tile(values, place)
-    bit = TILE_BITS
-    while bit + 1 < bits:
-        stride = 1 << bit
-        for number in range(0, length >> 2, WIDTH):
-            hadamard_quad(values, spread(number, stride), stride)
-        bit += 2
-    if bit < bits:
-        half = 1 << bit
-        for k in range(half):
-            a, b = values[k], values[k + half]
-            values[k], values[k + half] = a + b, a - b
-
-
-@compiled
-def all_slopes(pr, pi, lr, li, start, low, q):
+def all_slopes(pr, pi, lr, li, low, q):
     """``q = Im(conj(lam) psi)`` over a block."""
     for k in range(0, 1 << low, WIDTH):
-        slopes(q, k, pr, pi, lr, li, start + k)
+        slopes(q, k, pr, pi, lr, li, k)
 
 
 @compiled
-def give_slopes(program, first, last, block, q, partial):
+def give_slopes(items, low, first, last, block, q, weight, partial):
     """Adds ``Im <lam|Z string|psi>`` over one block for all strings of a layer, by one transform."""
-    low = program.low
     hadamard(q, low)
     within = (1 << low) - 1
     for item in range(first, last):
-        partial[item] += q[program.items[item, Z] & within] * sign_of(program.items[item, Z] >> low & block)
+        partial[item] += weight * q[items[item, Z] & within] * sign_of(items[item, Z] >> low & block)

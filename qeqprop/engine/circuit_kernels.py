@@ -1,8 +1,8 @@
-"""The passes of the circuit engine over blocks of a state; real and imaginary parts are separate arrays.
+"""Rotations of the qubits of one block: forwards, and backwards with their slopes.
 
-Every function works on a part of the state, so that one thread or several can share it. Forward passes apply layers;
-backward passes take them away again from the state psi and from the costate ``lam = H psi``, and on the way collect
-``dE/dtheta = Im <lam|P|psi>`` for each rotation ``exp(-i theta/2 P)``.
+A state is two real arrays, *planes*, and so is the costate ``lam = H psi``. Backward passes take rotations away from
+both and on the way collect ``dE/dtheta = Im <lam|Y|psi>`` for each rotation ``exp(-i theta/2 Y)``. What is called a
+block here lies one after the other, be it a part of the state or columns of it that were gathered.
 """
 
 # numba infers the types of compiled code
@@ -15,39 +15,37 @@ from typing import Any
 
 from numba import njit
 
-from qeqprop.engine.circuit_program import TURN_X
-from qeqprop.engine.circuit_vectors import (
-    TILE_BITS,
-    quad_back_x,
-    quad_back_y,
-    quad_move_back_x,
-    quad_move_back_y,
-    quad_move_x,
-    quad_move_y,
-    quad_x,
-    quad_y,
-    tile_back_x,
-    tile_back_y,
-    tile_x,
-    tile_y,
+from qeqprop.engine.circuit_butterflies import (
+    back_one,
+    back_three,
+    back_two,
+    hadamard_one,
+    hadamard_three,
+    hadamard_tiles,
+    hadamard_two,
+    slopes_one,
+    slopes_three,
+    slopes_tiles,
+    slopes_two,
+    turn_one,
+    turn_three,
+    turn_tiles,
+    turn_tiles_back,
+    turn_two,
 )
+from qeqprop.engine.circuit_vectors import SWEEP_BITS, TILE_BITS, copy_lines
 from qeqprop.engine.vectors import WIDTH
 
 compiled: Any = njit(
     cache=True, fastmath=True, error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 
-TILE = WIDTH * 4
-COLUMN_BITS = 4
 SMALL = 1e-60
 LINE_BITS = 6
 PAIR = 16
 PAIRS, FACTORS, SUMS, FOUND, SIGNS = 4, 6, 8, 9, 10
 """Rows of the small buffer (11, 256): factors of pairs of sites, of single sites, sums over lanes, slopes, signs; the
 first four hold factors of lines."""
-
-
-# --- rotations about X and Y ------------------------------------------------------------------------------------
 
 
 @compiled
@@ -60,60 +58,10 @@ def norm_of(cosine, first, last):
 
 
 @compiled
-def rescale(re, im, start, length, factor):
-    """Multiplies a range of places by a number."""
-    for k in range(start, start + length):
-        re[k] *= factor
-        im[k] *= factor
-
-
-@compiled
-def spread(number, stride):
-    """The place that numbers a quad: two zero bits inserted at the bit of ``stride``."""
-    return ((number & -stride) << 2) | (number & (stride - 1))
-
-
-@compiled
-def turn_quads(kind, re, im, start, length, bit, tangent, cosine, first, last, mask, sign, careful):
-    """Rotates the qubits first to last, which are the bits from ``bit`` on, two at a time.
-
-    A single qubit left over is paired with the bit below, which is turned by nothing.
-    """
-    qubit = first
-    while qubit < last:
-        single = qubit + 1 == last
-        position = bit + qubit - first - (1 if single else 0)
-        t0 = 0.0 if single else sign * tangent[qubit]
-        t1 = sign * (tangent[qubit] if single else tangent[qubit + 1])
-        if mask >> qubit & (1 if single else 3):
-            stride = 1 << position
-            if kind == TURN_X:
-                for number in range(0, length >> 2, WIDTH):
-                    quad_x(re, im, start + spread(number, stride), stride, t0, t1)
-            else:
-                for number in range(0, length >> 2, WIDTH):
-                    quad_y(re, im, start + spread(number, stride), stride, t0, t1)
-            if careful:
-                rescale(re, im, start, length, norm_of(cosine, qubit, qubit + 1 if single else qubit + 2))
-        qubit += 2
-
-
-@compiled
-def turn_block(kind, re, im, start, low, tangent, cosine, mask, sign):
-    """Rotates the qubits of a block."""
-    norm = norm_of(cosine, 0, low)
-    careful = abs(norm) < SMALL  # then the tangents are so large that the norm goes in by portions
-    if careful:
-        norm = norm_of(cosine, 0, TILE_BITS)
-    t0, t1, t2, t3 = sign * tangent[0], sign * tangent[1], sign * tangent[2], sign * tangent[3]
-    t4 = sign * tangent[4] if TILE_BITS > 4 else 0.0
-    if kind == TURN_X:
-        for place in range(start, start + (1 << low), TILE):
-            tile_x(re, im, place, norm, t0, t1, t2, t3, t4)
-    else:
-        for place in range(start, start + (1 << low), TILE):
-            tile_y(re, im, place, norm, t0, t1, t2, t3, t4)
-    turn_quads(kind, re, im, start, 1 << low, TILE_BITS, tangent, cosine, TILE_BITS, low, mask, sign, careful)
+def rescale(plane, factor):
+    """Multiplies a plane by a number."""
+    for k in range(len(plane)):
+        plane[k] *= factor
 
 
 @compiled
@@ -127,124 +75,134 @@ def drain(sums, row, weight):
 
 
 @compiled
-def back_quads(
-    kind, pr, pi, lr, li, start, length, bit, tangent, cosine, first, last, mask, norm, careful, sums, found
-):
-    """Takes rotations away from both states and adds the slopes of qubits first to last to ``found``.
+def turn_block(plane, size, first, shift, tangent, cosine, mask, sign, careful):
+    """Rotates the qubits of one plane of a block from bit ``first`` on, zero or above the tile; bit k is ``k + shift``.
 
-    Both states are ``norm`` times too large when it begins.
+    With tangents the numbers grow. The tile puts that right in advance, for all qubits; where it is not turned, the
+    numbers came too small. If that would be too small for floats, since an angle is very near to pi, then with
+    ``careful`` each portion of qubits is put right by itself.
     """
-    qubit = first
-    while qubit < last:
-        single = qubit + 1 == last
-        position = bit + qubit - first - (1 if single else 0)
-        t0 = 0.0 if single else -tangent[qubit]
-        t1 = -tangent[qubit] if single else -tangent[qubit + 1]
-        if mask >> qubit & (1 if single else 3):
-            stride = 1 << position
-            if kind == TURN_X:
-                for number in range(0, length >> 2, WIDTH):
-                    quad_back_x(pr, pi, lr, li, sums, start + spread(number, stride), stride, t0, t1)
+    length, bit = 1 << size, first
+    if first == 0:
+        norm = norm_of(cosine, 0, TILE_BITS if careful else size)
+        t0, t1, t2, t3 = sign * tangent[0], sign * tangent[1], sign * tangent[2], sign * tangent[3]
+        t4, t5 = sign * tangent[4], sign * tangent[5] if TILE_BITS > 5 else 0.0
+        turn_tiles(plane, length, norm, t0, t1, t2, t3, t4, t5)
+        bit = TILE_BITS
+    while bit < size:
+        count = min(SWEEP_BITS, size - bit)
+        qubit = bit + shift
+        if mask >> qubit & ((1 << count) - 1):
+            t0, stride = sign * tangent[qubit], 1 << bit
+            t1 = sign * tangent[qubit + 1] if count > 1 else 0.0
+            if count == 3:
+                turn_three(plane, length, stride, t0, t1, sign * tangent[qubit + 2])
+            elif count == 2:
+                turn_two(plane, length, stride, t0, t1, 0.0)
             else:
-                for number in range(0, length >> 2, WIDTH):
-                    quad_back_y(pr, pi, lr, li, sums, start + spread(number, stride), stride, t0, t1)
-            lower, upper = drain(sums, 0, 1.0 / norm**2), drain(sums, 1, 1.0 / norm**2)
-            turned = norm_of(cosine, qubit, qubit + 1 if single else qubit + 2)
-            if single:
-                found[qubit] += upper
-            else:
-                found[qubit] += lower
-                found[qubit + 1] += upper
+                turn_one(plane, length, stride, t0, 0.0, 0.0)
             if careful:
-                rescale(pr, pi, start, length, turned)
-                rescale(lr, li, start, length, turned)
-            else:
-                norm /= turned
-        qubit += 2
+                rescale(plane, norm_of(cosine, qubit, qubit + count))
+        bit += count
 
 
 @compiled
-def back_block(kind, pr, pi, lr, li, start, low, tangent, cosine, mask, sums, found):
-    """Takes the rotations of a block's qubits away from both states; adds their slopes to ``found``."""
-    norm = norm_of(cosine, 0, low)
-    careful = abs(norm) < SMALL
-    tile_norm = norm_of(cosine, 0, TILE_BITS)
-    if careful:
-        norm = tile_norm
-    t0, t1, t2, t3 = -tangent[0], -tangent[1], -tangent[2], -tangent[3]
-    t4 = -tangent[4] if TILE_BITS > 4 else 0.0
-    if kind == TURN_X:
-        for place in range(start, start + (1 << low), TILE):
-            tile_back_x(pr, pi, lr, li, sums, place, norm, t0, t1, t2, t3, t4)
-    else:
-        for place in range(start, start + (1 << low), TILE):
-            tile_back_y(pr, pi, lr, li, sums, place, norm, t0, t1, t2, t3, t4)
-    for qubit in range(TILE_BITS):
-        found[qubit] += drain(sums, qubit, 1.0)
-    length = 1 << low
-    back_quads(
-        kind, pr, pi, lr, li, start, length, TILE_BITS, tangent, cosine, TILE_BITS, low, mask, norm / tile_norm,
-        careful, sums, found,
-    )  # fmt: skip
+def back_block(pr, pi, lr, li, size, first, shift, tangent, cosine, mask, careful, scale, sums, found):
+    """Takes the rotations of `turn_block` away from both states and adds their slopes to ``found``.
 
-
-@compiled
-def turn_columns(kind, rows, first_row, buffer, column, low, bits, tangent, cosine, sign, load, save):
-    """Rotates the qubits from ``low`` on, an even number, on some columns of one state.
-
-    Row r of the columns begins at ``(r << low) + column`` of the state, and at ``r << COLUMN_BITS`` of the buffer. With
-    ``load`` they come from the state, with ``save`` they go there; else from the buffer and to it.
+    The product of both states is ``scale`` times what it should be; returns what it is times at the end.
     """
-    norm = norm_of(cosine, low, low + bits)
-    careful = abs(norm) < SMALL
-    sr, si, br, bi = rows[first_row], rows[first_row + 1], buffer[first_row], buffer[first_row + 1]
-    for bit in range(0, bits, 2):
-        scale = norm_of(cosine, low + bit, low + bit + 2) if careful else (norm if bit == 0 else 1.0)
-        come, go = load and bit == 0, save and bit + 2 == bits
-        fr, fi = (sr, si) if come else (br, bi)
-        tr, ti = (sr, si) if go else (br, bi)
-        t0, t1 = sign * tangent[low + bit], sign * tangent[low + bit + 1]
-        wide, narrow = 1 << (low + bit), 1 << (COLUMN_BITS + bit)
-        source_stride, target_stride = wide if come else narrow, wide if go else narrow
-        for group in range(1 << (bits - 2)):
-            row = ((group >> bit) << (bit + 2)) | (group & ((1 << bit) - 1))
-            far, near = (row << low) + column, row << COLUMN_BITS
-            for k in range(0, 1 << COLUMN_BITS, WIDTH):
-                source, target = (far if come else near) + k, (far if go else near) + k
-                if kind == TURN_X:
-                    quad_move_x(fr, fi, source, source_stride, tr, ti, target, target_stride, t0, t1, scale)
+    length, bit = 1 << size, first
+    if first == 0:
+        tile = norm_of(cosine, 0, TILE_BITS)
+        norm = tile if careful else norm_of(cosine, 0, size)
+        t0, t1, t2, t3, t4 = -tangent[0], -tangent[1], -tangent[2], -tangent[3], -tangent[4]
+        t5 = -tangent[5] if TILE_BITS > 5 else 0.0
+        turn_tiles_back(pr, lr, sums, length, norm, t0, t1, t2, t3, t4, t5)
+        turn_tiles_back(pi, li, sums, length, norm, t0, t1, t2, t3, t4, t5)
+        for qubit in range(TILE_BITS):
+            found[qubit] += drain(sums, qubit, 1.0 / scale)
+        bit = TILE_BITS
+        scale *= (norm / tile) ** 2
+    while bit < size:
+        left = size - bit
+        count = 3 if left == 3 else min(2, left)
+        qubit = bit + shift
+        if mask >> qubit & ((1 << count) - 1):
+            t0, stride = -tangent[qubit], 1 << bit
+            t1 = -tangent[qubit + 1] if count > 1 else 0.0
+            for part in range(2):
+                psi, lam = (pi, li) if part else (pr, lr)
+                if count == 3:
+                    back_three(psi, lam, sums, length, stride, t0, t1, -tangent[qubit + 2])
+                elif count == 2:
+                    back_two(psi, lam, sums, length, stride, t0, t1, 0.0)
                 else:
-                    quad_move_y(fr, fi, source, source_stride, tr, ti, target, target_stride, t0, t1, scale)
+                    back_one(psi, lam, sums, length, stride, t0, 0.0, 0.0)
+            for k in range(count):
+                found[qubit + k] += drain(sums, k, 1.0 / scale)
+            turned = norm_of(cosine, qubit, qubit + count)
+            if careful:
+                for plane in (pr, pi, lr, li):
+                    rescale(plane, turned)
+            else:
+                scale /= turned**2
+        bit += count
+    return scale
 
 
 @compiled
-def back_columns(kind, rows, buffer, column, low, bits, tangent, cosine, load, save, sums, found):
-    """Takes the rotations of `turn_columns` away from both states and adds their slopes to ``found``."""
-    norm = norm_of(cosine, low, low + bits)
-    careful = abs(norm) < SMALL
-    size = 1.0  # how much too large both states are
-    for bit in range(0, bits, 2):
-        turned = norm_of(cosine, low + bit, low + bit + 2)
-        scale = turned if careful else (norm if bit == 0 else 1.0)
-        come, go = load and bit == 0, save and bit + 2 == bits
-        sources, targets = rows if come else buffer, rows if go else buffer
-        t0, t1 = -tangent[low + bit], -tangent[low + bit + 1]
-        wide, narrow = 1 << (low + bit), 1 << (COLUMN_BITS + bit)
-        source_stride, target_stride = wide if come else narrow, wide if go else narrow
-        for group in range(1 << (bits - 2)):
-            row = ((group >> bit) << (bit + 2)) | (group & ((1 << bit) - 1))
-            far, near = (row << low) + column, row << COLUMN_BITS
-            for k in range(0, 1 << COLUMN_BITS, WIDTH):
-                source, target = (far if come else near) + k, (far if go else near) + k
-                if kind == TURN_X:
-                    quad_move_back_x(
-                        sources, source, source_stride, targets, target, target_stride, sums, t0, t1, scale
-                    )
+def block_slopes(pr, pi, lr, li, size, first, shift, mask, scale, sums, found):
+    """Adds the slopes of a block's qubits to ``found``, as `back_block` does, but leaves the states alone."""
+    length, bit = 1 << size, first
+    if first == 0:
+        slopes_tiles(pr, lr, sums, length, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        slopes_tiles(pi, li, sums, length, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        for qubit in range(TILE_BITS):
+            found[qubit] += drain(sums, qubit, 1.0 / scale)
+        bit = TILE_BITS
+    while bit < size:
+        count = min(SWEEP_BITS, size - bit)
+        if mask >> (bit + shift) & ((1 << count) - 1):
+            for part in range(2):
+                psi, lam = (pi, li) if part else (pr, lr)
+                if count == 3:
+                    slopes_three(psi, lam, sums, length, 1 << bit, 0.0, 0.0, 0.0)
+                elif count == 2:
+                    slopes_two(psi, lam, sums, length, 1 << bit, 0.0, 0.0, 0.0)
                 else:
-                    quad_move_back_y(
-                        sources, source, source_stride, targets, target, target_stride, sums, t0, t1, scale
-                    )
-        size *= scale
-        found[low + bit] += drain(sums, 0, 1.0 / size**2)
-        found[low + bit + 1] += drain(sums, 1, 1.0 / size**2)
-        size /= turned
+                    slopes_one(psi, lam, sums, length, 1 << bit, 0.0, 0.0, 0.0)
+            for k in range(count):
+                found[bit + shift + k] += drain(sums, k, 1.0 / scale)
+        bit += count
+
+
+@compiled
+def hadamard(plane, bits):
+    """The Walsh-Hadamard transform: entry z becomes ``sum_k (-1)^popcount(k & z) plane[k]``."""
+    length = 1 << bits
+    hadamard_tiles(plane, length)
+    bit = TILE_BITS
+    while bit < bits:
+        count = min(SWEEP_BITS, bits - bit)
+        if count == 3:
+            hadamard_three(plane, length, 1 << bit, 0.0, 0.0, 0.0)
+        elif count == 2:
+            hadamard_two(plane, length, 1 << bit, 0.0, 0.0, 0.0)
+        else:
+            hadamard_one(plane, length, 1 << bit, 0.0, 0.0, 0.0)
+        bit += count
+
+
+@compiled
+def gather_columns(rows, begin, end, columns, group, narrow, low, high, factor):
+    """Gathers ``2^narrow`` neighbouring columns of some planes of the state, times a factor."""
+    for row in range(begin, end):
+        copy_lines(rows[row], group << narrow, 1 << low, columns[row], 0, 1 << narrow, 1 << high, 1 << narrow, factor)
+
+
+@compiled
+def return_columns(rows, begin, end, columns, group, narrow, low, high):
+    """Puts back what `gather_columns` gathered."""
+    for row in range(begin, end):
+        copy_lines(columns[row], 0, 1 << narrow, rows[row], group << narrow, 1 << low, 1 << high, 1 << narrow, 1.0)

@@ -1,4 +1,4 @@
-"""More vector instructions of the circuit engine: phases and Walsh-Hadamard butterflies."""
+"""More vector instructions of the circuit engine: products with phases."""
 
 # numba's and llvmlite's decorators and values carry no types
 # pyright: reportUntypedFunctionDecorator=false, reportUnusedFunction=false
@@ -11,14 +11,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from qeqprop.engine.circuit_vectors import LANE_BITS, places_of, pointers_of
+from qeqprop.engine.circuit_vectors import loop, pointers_of
 from qeqprop.engine.vectors import (
     DOUBLE,
-    INT64,
-    VECTOR,
     WIDTH,
-    add,
-    flip_lanes,
     load,
     multiply,
     multiply_add,
@@ -41,6 +37,16 @@ def sign_of(typing: Any, mask: Any) -> Any:
         return builder.select(odd, DOUBLE(-1.0), DOUBLE(1.0))
 
     return types.float64(types.int64), emit
+
+
+@intrinsic
+def count_bits(typing: Any, mask: Any) -> Any:
+    """The number of bits that are set."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), emit
 
 
 def _product(builder: Builder, a: Any, b: Any) -> tuple[Any, Any]:
@@ -66,8 +72,8 @@ def phase(typing: Any, re: Any, im: Any, place: Any, tr: Any, ti: Any, entry: An
     """Multiplies a vector of the state by ``tr + i sign ti``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
-        table = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (3, 4)]
+        state = pointers_of(context, builder, signature, args, [0, 1])
+        table = pointers_of(context, builder, signature, args, [3, 4])
         tr, ti = load_pair(builder, table, args[5])
         factor = tr, multiply(builder, splat(builder, args[6]), ti)
         store_pair(builder, _product(builder, load_pair(builder, state, args[2]), factor), state, args[2])
@@ -77,20 +83,32 @@ def phase(typing: Any, re: Any, im: Any, place: Any, tr: Any, ti: Any, entry: An
 
 
 @intrinsic
-def shade(
-    typing: Any, tr: Any, ti: Any, er: Any, ei: Any, entry: Any, wr: Any, wi: Any, low: Any, sr: Any, si: Any
-) -> Any:
-    """``T[entry] = E[entry] w[low] s`` for vectors T, E, w and a number s, all complex."""
+def multiply_line(typing: Any, ur: Any, ui: Any, wr: Any, wi: Any, length: Any, sr: Any, si: Any) -> Any:
+    """``u = w s`` for complex arrays u, w of some length and a number s."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        arrays = {k: context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 2, 3, 5, 6)}
-        line = load_pair(builder, [arrays[5], arrays[6]], args[7])
-        factor = _product(builder, line, (splat(builder, args[8]), splat(builder, args[9])))
-        entries = load_pair(builder, [arrays[2], arrays[3]], args[4])
-        store_pair(builder, _product(builder, entries, factor), [arrays[0], arrays[1]], args[4])
+        target, source = _pointer_pairs(context, builder, signature, args, (0, 2))
+        scale = splat(builder, args[5]), splat(builder, args[6])
+        with loop(builder, args[4], WIDTH) as k:
+            store_pair(builder, _product(builder, load_pair(builder, source, k), scale), target, k)
         return context.get_dummy_value()
 
-    return types.void(tr, ti, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
+    return types.void(ur, ui, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
+
+
+@intrinsic
+def shade(typing: Any, tr: Any, ti: Any, er: Any, ei: Any, entry: Any, ur: Any, ui: Any, length: Any) -> Any:
+    """``T[entry + k] = E[entry + k] u[k]`` for k below the length, all complex."""
+
+    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
+        target, table, line = _pointer_pairs(context, builder, signature, args, (0, 2, 5))
+        with loop(builder, args[7], WIDTH) as k:
+            entry = builder.add(args[4], k)
+            factors = load_pair(builder, table, entry), load_pair(builder, line, k)
+            store_pair(builder, _product(builder, *factors), target, entry)
+        return context.get_dummy_value()
+
+    return types.void(tr, ti, er, ei, _PLACE, ur, ui, _PLACE), emit
 
 
 @intrinsic
@@ -98,8 +116,8 @@ def double_up(typing: Any, er: Any, ei: Any, place: Any, distance: Any, lr: Any,
     """``E[place + distance] = E[place] conj(L[place])``, then ``E[place] *= L[place]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        table = pointers_of(context, builder, signature, args, 2)
-        line = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (4, 5)]
+        table = pointers_of(context, builder, signature, args, [0, 1])
+        line = pointers_of(context, builder, signature, args, [4, 5])
         entries, (lr, li) = load_pair(builder, table, args[2]), load_pair(builder, line, args[2])
         store_pair(builder, _product(builder, entries, (lr, builder.fneg(li))), table, builder.add(args[2], args[3]))
         store_pair(builder, _product(builder, entries, (lr, li)), table, args[2])
@@ -110,63 +128,50 @@ def double_up(typing: Any, er: Any, ei: Any, place: Any, distance: Any, lr: Any,
 
 @intrinsic
 def phase_line(
-    typing: Any,
-    re: Any,
-    im: Any,
-    place: Any,
-    er: Any,
-    ei: Any,
-    entry: Any,
-    wr: Any,
-    wi: Any,
-    low: Any,
-    sr: Any,
-    si: Any,
+    typing: Any, re: Any, im: Any, place: Any, er: Any, ei: Any, entry: Any, ur: Any, ui: Any, length: Any
 ) -> Any:
-    """Multiplies a vector of the state by ``E[entry] w[low] s``."""
+    """Multiplies the state from ``place`` on by ``E[entry + k] u[k]`` for k below the length."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state, table, line = _array_pairs(context, builder, signature, args, (0, 3, 6))
-        scale = splat(builder, args[9]), splat(builder, args[10])
-        factor = _product(builder, load_pair(builder, line, args[8]), scale)
-        factor = _product(builder, load_pair(builder, table, args[5]), factor)
-        store_pair(builder, _product(builder, load_pair(builder, state, args[2]), factor), state, args[2])
+        state, table, line = _pointer_pairs(context, builder, signature, args, (0, 3, 6))
+        with loop(builder, args[8], WIDTH) as k:
+            factors = load_pair(builder, table, builder.add(args[5], k)), load_pair(builder, line, k)
+            place = builder.add(args[2], k)
+            new = _product(builder, load_pair(builder, state, place), _product(builder, *factors))
+            store_pair(builder, new, state, place)
         return context.get_dummy_value()
 
-    return types.void(re, im, _PLACE, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER), emit
+    return types.void(re, im, _PLACE, er, ei, _PLACE, ur, ui, _PLACE), emit
 
 
 @intrinsic
 def undo_line(
-    typing: Any, pr: Any, pi: Any, lr: Any, li: Any, place: Any, q: Any, er: Any, ei: Any, entry: Any, wr: Any, wi: Any,
-    low: Any, sr: Any, si: Any,
+    typing: Any, pr: Any, pi: Any, lr: Any, li: Any, place: Any, q: Any, er: Any, ei: Any, entry: Any, ur: Any, ui: Any,
+    length: Any,
 ) -> Any:  # fmt: skip
-    """``q[entry] = Im(conj(lam) psi)``, then multiplies both states by the conjugate of ``E[entry] w[low] s``."""
+    """``q[entry + k] = Im(conj(lam) psi)``, then multiplies both states by the conjugate of ``E[entry + k] u[k]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        psi, lam, table, line = _array_pairs(context, builder, signature, args, (0, 2, 6, 9))
-        q = context.make_array(signature.args[5])(context, builder, args[5]).data
-        scale = splat(builder, args[12]), splat(builder, args[13])
-        factor = _product(builder, load_pair(builder, line, args[11]), scale)
-        real, imaginary = _product(builder, load_pair(builder, table, args[8]), factor)
-        (pr, pi), (lr, li) = load_pair(builder, psi, args[4]), load_pair(builder, lam, args[4])
-        store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, args[8])
-        factor = real, builder.fneg(imaginary)
-        store_pair(builder, _product(builder, (pr, pi), factor), psi, args[4])
-        store_pair(builder, _product(builder, (lr, li), factor), lam, args[4])
+        psi, lam, table, line = _pointer_pairs(context, builder, signature, args, (0, 2, 6, 9))
+        (q,) = pointers_of(context, builder, signature, args, [5])
+        with loop(builder, args[11], WIDTH) as k:
+            place, entry = builder.add(args[4], k), builder.add(args[8], k)
+            real, imaginary = _product(builder, load_pair(builder, table, entry), load_pair(builder, line, k))
+            (pr, pi), (lr, li) = load_pair(builder, psi, place), load_pair(builder, lam, place)
+            store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, entry)
+            factor = real, builder.fneg(imaginary)
+            store_pair(builder, _product(builder, (pr, pi), factor), psi, place)
+            store_pair(builder, _product(builder, (lr, li), factor), lam, place)
         return context.get_dummy_value()
 
-    return types.void(
-        pr, pi, lr, li, _PLACE, q, er, ei, _PLACE, wr, wi, _PLACE, _NUMBER, _NUMBER
-    ), emit  # fmt: skip
+    return types.void(pr, pi, lr, li, _PLACE, q, er, ei, _PLACE, ur, ui, _PLACE), emit
 
 
-def _array_pairs(context: Any, builder: Builder, signature: Any, args: Any, firsts: tuple[int, ...]) -> list[list[Any]]:
+def _pointer_pairs(
+    context: Any, builder: Builder, signature: Any, args: Any, firsts: tuple[int, ...]
+) -> list[list[Any]]:
     """The data pointers of neighbouring array arguments, real and imaginary parts."""
-    return [
-        [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (first, first + 1)]
-        for first in firsts
-    ]
+    return [pointers_of(context, builder, signature, args, [first, first + 1]) for first in firsts]
 
 
 @intrinsic
@@ -174,9 +179,7 @@ def slopes(typing: Any, q: Any, entry: Any, pr: Any, pi: Any, lr: Any, li: Any, 
     """``q[entry] = Im(conj(lam) psi)`` at ``place``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        q, _, pr, pi, lr, li = (
-            None if k == 1 else context.make_array(signature.args[k])(context, builder, args[k]).data for k in range(6)
-        )
+        q, pr, pi, lr, li = pointers_of(context, builder, signature, args, [0, 2, 3, 4, 5])
         (pr, pi), (lr, li) = load_pair(builder, [pr, pi], args[6]), load_pair(builder, [lr, li], args[6])
         store(builder, subtract(builder, multiply(builder, lr, pi), multiply(builder, li, pr)), q, args[1])
         return context.get_dummy_value()
@@ -184,60 +187,12 @@ def slopes(typing: Any, q: Any, entry: Any, pr: Any, pi: Any, lr: Any, li: Any, 
     return types.void(q, _PLACE, pr, pi, lr, li, _PLACE), emit
 
 
-def _hadamard(builder: Builder, values: list[Any], bit: int) -> None:
-    for a in range(4):
-        b = a | 1 << bit
-        if a != b:
-            values[a], values[b] = add(builder, values[a], values[b]), subtract(builder, values[a], values[b])
-
-
-@intrinsic
-def hadamard_quad(typing: Any, q: Any, place: Any, stride: Any) -> Any:
-    """Sums and differences over the bits of strides ``stride`` and ``2 stride``."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        (pointer,) = pointers_of(context, builder, signature, args, 1)
-        places = places_of(builder, args[1], args[2], 4)
-        values = [load(builder, pointer, where) for where in places]
-        for bit in range(2):
-            _hadamard(builder, values, bit)
-        for value, where in zip(values, places, strict=True):
-            store(builder, value, pointer, where)
-        return context.get_dummy_value()
-
-    return types.void(q, _PLACE, _PLACE), emit
-
-
-@intrinsic
-def hadamard_tile(typing: Any, q: Any, place: Any) -> Any:
-    """Sums and differences over the lowest `TILE_BITS` bits."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        (pointer,) = pointers_of(context, builder, signature, args, 1)
-        places = places_of(builder, args[1], INT64(WIDTH), 4)
-        values = [load(builder, pointer, where) for where in places]
-        for bit in range(LANE_BITS):
-            signs = _lane_signs(bit)
-            values = [multiply_add(builder, signs, value, flip_lanes(builder, value, 1 << bit)) for value in values]
-        for bit in range(2):
-            _hadamard(builder, values, bit)
-        for value, where in zip(values, places, strict=True):
-            store(builder, value, pointer, where)
-        return context.get_dummy_value()
-
-    return types.void(q, _PLACE), emit
-
-
-def _lane_signs(bit: int) -> Any:
-    return ir.Constant(VECTOR, [-1.0 if lane >> bit & 1 else 1.0 for lane in range(WIDTH)])
-
-
 @intrinsic
 def widen(typing: Any, er: Any, ei: Any, place: Any, distance: Any, wr: Any, wi: Any) -> Any:
     """``E[place + distance] = E[place] conj(w)``, then ``E[place] *= w``, for a number w."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        table = pointers_of(context, builder, signature, args, 2)
+        table = pointers_of(context, builder, signature, args, [0, 1])
         entries = load_pair(builder, table, args[2])
         wr, wi = splat(builder, args[4]), splat(builder, args[5])
         store_pair(builder, _product(builder, entries, (wr, builder.fneg(wi))), table, builder.add(args[2], args[3]))

@@ -6,6 +6,7 @@ shared among them; where there are fewer samples than threads and the state is l
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,7 @@ from qeqprop.engine.threads import get_threads
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from qeqprop.engine.circuit_sweep import Buffers
+    from qeqprop.engine.circuit_passes import Buffers
     from qeqprop.engine.circuits import Circuit
 
 SHARED_QUBITS = 15
@@ -28,12 +29,17 @@ SHARED_QUBITS = 15
 WORTH_THREADS = 1 << 19
 """Amplitudes times rotations that are worth waking a second thread."""
 
-_KEPT_AMPLITUDES = 1 << 22
+_KEPT_AMPLITUDES = 1 << 23
 """Amplitudes in the largest buffers that are kept for the next call (128 MiB)."""
+
+STORED_AMPLITUDES = 1 << 21
+"""Amplitudes of all states that a gradient may store on the way (32 MiB). To read more from memory takes longer than to
+find them again on the way back."""
 
 _EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
 
-_SKEW = 8 * 17  # an odd number of cache lines keeps neighbouring rows out of the same cache sets
+_LINE = 8  # numbers in a cache line
+_SKEW = _LINE * 17  # an odd number of cache lines keeps neighbouring rows out of the same cache sets
 
 
 def run_circuit(
@@ -49,6 +55,7 @@ def run_circuit(
 ) -> None:
     """Fills ``numbers`` or ``amplitudes``; see `circuit_sweep.run`."""
     from qeqprop.engine import circuit_sweep as sweep
+    from qeqprop.engine.circuit_frames import turned_strings
     from qeqprop.engine.compilation import announced
 
     answers = amplitudes if numbers is None else numbers
@@ -63,10 +70,11 @@ def run_circuit(
     if batch == 0:
         return
     tasks = _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"]
+    program = circuit.compiled
     arguments = (
-        circuit.compiled,
+        program,
         parameters,
-        np.zeros((0, 3), dtype=np.int64) if strings is None else strings,
+        turned_strings(np.zeros((0, 3), dtype=np.int64) if strings is None else strings, program.end),
         np.zeros((1, 0)) if coefficients is None else coefficients,
         circuit.num_qubits,
         kind,
@@ -74,15 +82,16 @@ def run_circuit(
         np.zeros((batch, 0)) if numbers is None else numbers,
         np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
     )
-    size = max(len(circuit.x), 0 if strings is None else len(strings)) + 1
+    size = max(program.items.shape[1], 0 if strings is None else len(strings)) + 1
+    stored = want == "gradients" and storable(circuit)
     threads = get_threads()
     if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
         threads = 1
     if threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads:
-        _share_states(sweep.run, tasks, arguments, batch, _buffers(circuit, size, threads, shared=True))
+        _share_states(sweep.run, tasks, arguments, batch, _buffers(circuit, size, threads, stored, shared=True))
         return
     threads = min(threads, batch)
-    buffers = _buffers(circuit, size, threads, shared=False)
+    buffers = _buffers(circuit, size, threads, stored, shared=False)
     if threads == 1:
         with announced("circuits"):
             sweep.run(tasks, *arguments, buffers[0], 0, 1, 0, 1)
@@ -91,6 +100,11 @@ def run_circuit(
         jobs = [pool.submit(sweep.run, tasks, *arguments, buffers[k], k, threads, 0, 1) for k in range(threads)]
         for job in jobs:
             job.result()
+
+
+def storable(circuit: Circuit) -> bool:
+    """Whether a gradient stores its states: they are not large, and all layers are diagonal or rotate single qubits."""
+    return circuit.is_simple and len(circuit.compiled.steps) << circuit.num_qubits <= STORED_AMPLITUDES
 
 
 def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: int, buffers: list[Buffers]) -> None:
@@ -117,34 +131,44 @@ def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: 
 _kept = local()
 
 
-def _buffers(circuit: Circuit, size: int, threads: int, *, shared: bool) -> list[Buffers]:
+def _aligned(*shape: int) -> FloatArray:
+    """Fresh numbers that begin at a cache line: a vector that lies in two of them takes twice as long."""
+    size = math.prod(shape)
+    room = np.empty(size + _LINE)
+    begin = -(room.ctypes.data // 8) % _LINE
+    return room[begin : begin + size].reshape(shape)
+
+
+def _buffers(circuit: Circuit, size: int, threads: int, stored: bool, *, shared: bool) -> list[Buffers]:
     """Buffers for each thread; with ``shared`` all work on one state.
 
     The calling thread keeps the last buffers, unless they are large: fresh pages cost more than a pass.
     """
-    from qeqprop.engine.circuit_kernels import COLUMN_BITS
-    from qeqprop.engine.circuit_sweep import Buffers
+    from qeqprop.engine.circuit_passes import Buffers
 
     program = circuit.compiled
-    high = program.qubits - program.low
-    key = (program.qubits, program.low, len(program.items), len(program.layers), size, threads, shared)
+    block, gathered = (1 << int(bits) for bits in program.sizes)
+    n_items = program.items.shape[1]
+    n_kept = len(program.steps) if stored else 0
+    key = (program.qubits, block, gathered, n_items, len(program.layers), size, threads, n_kept, shared)
     if getattr(_kept, "key", None) == key:
         return _kept.buffers
     common = (
-        np.empty((4, (1 << program.qubits) + _SKEW)),
-        np.empty((len(program.items), 2)),
+        _aligned(4, (1 << program.qubits) + _SKEW),
+        np.empty((n_items, 2)),
         np.empty((len(program.layers), 2, program.qubits)),
+        _aligned(n_kept, 2, (1 << program.qubits) + _SKEW),
     )
     buffers = [
         Buffers(
-            *(common if shared else (np.empty_like(array) for array in common)),
-            tables=np.empty((7, (1 << program.low) + _SKEW)),
-            columns=np.empty((4, (1 << high + COLUMN_BITS if high else 0) + _SKEW)),
-            small=np.empty((11, 256)),
+            *(common if shared else (_aligned(*array.shape) for array in common)),
+            tables=_aligned(7, max(block, gathered) + _SKEW),
+            columns=_aligned(4, gathered + _SKEW),
+            small=_aligned(11, 256),
             partial=np.empty(size),
         )
         for _ in range(threads)
     ]
-    if threads << program.qubits <= _KEPT_AMPLITUDES:
+    if threads * (2 + n_kept) << program.qubits <= _KEPT_AMPLITUDES:
         _kept.key, _kept.buffers = key, buffers
     return buffers

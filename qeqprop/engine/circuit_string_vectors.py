@@ -17,9 +17,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from qeqprop.engine.circuit_products import load_pair, store_pair
-from qeqprop.engine.circuit_vectors import LANE_BITS, pointers_of
+from qeqprop.engine.circuit_vectors import LANE_BITS, accumulators, collect, deposit, loop, pointers_of
 from qeqprop.engine.vectors import (
     INT64,
+    WIDTH,
     flip_lanes,
     load,
     multiply,
@@ -43,7 +44,7 @@ def _flip_by(builder: Builder, vector: Any, mask: Any) -> Any:
 
 def _partners(context: Any, builder: Builder, signature: Any, args: Any, place: Any, flip: Any) -> tuple[Any, Any]:
     """The vectors of the source arrays (arguments 2 and 3) at ``place``, lanes flipped and signed by argument 4."""
-    a, b, signs = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (2, 3, 4))
+    a, b, signs = pointers_of(context, builder, signature, args, [2, 3, 4])
     pattern = load(builder, signs, INT64(0))
     return (
         multiply(builder, pattern, _flip_by(builder, load(builder, a, place), flip)),
@@ -59,7 +60,7 @@ def string_turn(
     """``re = c re + here_r A, im = c im + here_i B`` with A, B from the partner, and the partner likewise."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, [0, 1])
         place, partner, flip = args[5:8]
         c, here_r, here_i, there_r, there_i = (splat(builder, value) for value in args[8:13])
         here, there = load_pair(builder, state, place), load_pair(builder, state, partner)
@@ -86,7 +87,7 @@ def string_add(
     """``re += kr A, im += ki B`` with A, B from the partner."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
+        state = pointers_of(context, builder, signature, args, [0, 1])
         place, partner, flip = args[5:8]
         source = _partners(context, builder, signature, args, partner, flip)
         re, im = load_pair(builder, state, place)
@@ -102,8 +103,8 @@ def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, ent
     """``re = q a, im = q b`` for a vector of real numbers ``q[entry]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        weights = load(builder, context.make_array(signature.args[5])(context, builder, args[5]).data, args[6])
+        pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
+        weights = load(builder, pointers_of(context, builder, signature, args, [5])[0], args[6])
         a, b = load_pair(builder, pointers[2:], args[4])
         store_pair(builder, (multiply(builder, weights, a), multiply(builder, weights, b)), pointers, args[4])
         return context.get_dummy_value()
@@ -112,38 +113,45 @@ def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, ent
 
 
 @intrinsic
-def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, sums: Any) -> Any:
-    """Adds ``re a + im b`` to the vector ``sums[0]``."""
+def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, start: Any, length: Any, sums: Any) -> Any:
+    """Adds ``re a + im b``, over a range of places, to the vector ``sums[0]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
-        (re, im), (a, b) = load_pair(builder, pointers, args[4]), load_pair(builder, pointers[2:], args[4])
-        total = multiply_add(builder, re, a, load(builder, sums, INT64(0)))
-        store(builder, multiply_add(builder, im, b, total), sums, INT64(0))
+        pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
+        (sums,) = pointers_of(context, builder, signature, args, [6])
+        (found,) = accumulators(builder, 1, ways=4)
+        with loop(builder, args[5], 2 * WIDTH) as k:
+            terms: list[tuple[Any, Any, int]] = []
+            for next_one in range(2):
+                place = builder.add(builder.add(args[4], k), INT64(next_one * WIDTH))
+                re, im, a, b = (load(builder, pointer, place) for pointer in pointers)
+                terms += [(re, a, 1), (im, b, 1)]
+            collect(builder, terms, found)
+        deposit(builder, [found], sums, [None])
         return context.get_dummy_value()
 
-    return types.void(re, im, a, b, _PLACE, sums), emit
+    return types.void(re, im, a, b, _PLACE, _PLACE, sums), emit
 
 
 @intrinsic
 def far_add(
-    typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, p0: Any, p1: Any, p2: Any, p3: Any,
+    typing: Any, target: Any, source: Any, start: Any, length: Any, x0: Any, x1: Any, x2: Any, x3: Any,
     c0: Any, c1: Any, c2: Any, c3: Any,
 ) -> Any:  # fmt: skip
-    """``re += sum c_k a[p_k], im += sum c_k b[p_k]`` over four partners whose lanes keep their order."""
+    """``target[k] += sum_j c_j source[k xor x_j]`` over four masks that leave the lanes alone, on a range of places."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, 4)
-        totals = list(load_pair(builder, pointers, args[4]))
-        for partner, factor in zip(args[5:9], args[9:13], strict=True):
-            scale = splat(builder, factor)
-            for part in range(2):
-                totals[part] = multiply_add(builder, scale, load(builder, pointers[2 + part], partner), totals[part])
-        store_pair(builder, (totals[0], totals[1]), pointers, args[4])
+        target, source = pointers_of(context, builder, signature, args, [0, 1])
+        factors = [splat(builder, value) for value in args[8:12]]
+        with loop(builder, args[3], WIDTH) as k:
+            place = builder.add(args[2], k)
+            total = load(builder, target, place)
+            for mask, factor in zip(args[4:8], factors, strict=True):
+                total = multiply_add(builder, factor, load(builder, source, builder.xor(place, mask)), total)
+            store(builder, total, target, place)
         return context.get_dummy_value()
 
-    return types.void(re, im, a, b, *[_PLACE] * 5, *[_NUMBER] * 4), emit
+    return types.void(target, source, *[_PLACE] * 6, *[_NUMBER] * 4), emit
 
 
 @intrinsic
@@ -154,8 +162,8 @@ def string_dot(
     """Adds ``kr re A + ki im B``, with A, B from the partner, to the vector ``sums[0]``."""
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        state = pointers_of(context, builder, signature, args, 2)
-        sums = context.make_array(signature.args[5])(context, builder, args[5]).data
+        state = pointers_of(context, builder, signature, args, [0, 1])
+        (sums,) = pointers_of(context, builder, signature, args, [5])
         place, partner, flip = args[6:9]
         source = _partners(context, builder, signature, args, partner, flip)
         re, im = load_pair(builder, state, place)

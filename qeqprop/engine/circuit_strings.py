@@ -10,15 +10,15 @@ kernel takes the two source arrays in the order that needs one real factor each.
 
 from __future__ import annotations
 
-from qeqprop.engine.circuit_diagonals import hadamard
-from qeqprop.engine.circuit_kernels import compiled, drain
+from qeqprop.engine.circuit_butterflies import field_sweep, field_tiles
+from qeqprop.engine.circuit_kernels import compiled, drain, hadamard
 from qeqprop.engine.circuit_products import sign_of
 from qeqprop.engine.circuit_program import X, Y, Z
 from qeqprop.engine.circuit_string_vectors import far_add, overlap, string_add, string_dot, string_turn, weigh
+from qeqprop.engine.circuit_vectors import SWEEP_BITS, TILE_BITS
 from qeqprop.engine.vectors import WIDTH
 
 LANES = WIDTH - 1
-CHUNK = 512
 
 
 @compiled
@@ -106,49 +106,93 @@ def diagonal_block(strings, coefficients, low, block, q):
 
 
 @compiled
-def plain_flips(strings, coefficients, start, length, pr, pi, lr, li):
-    """Adds the strings of X alone that move whole vectors, four in one go."""
+def is_far(x, z, length):
+    """Whether a string leaves the lanes alone and has one sign on each block."""
+    return x != 0 and x & LANES == 0 and z & (length - 1) == 0
+
+
+@compiled
+def is_field(x, z, y, length):
+    """Whether a string is a single Y within blocks."""
+    return x == z and y & 1 and x & (x - 1) == 0 and x < length
+
+
+@compiled
+def far_strings(strings, coefficients, start, length, odd, target, source, weight):
+    """Adds the far strings with an even or an odd number of Y to one plane, four in one go."""
     waiting = 0
     m0 = m1 = m2 = m3 = 0
     c0 = c1 = c2 = c3 = 0.0
     for s in range(len(coefficients) + 1):
         if s < len(coefficients):
-            x = strings[s, X]
-            if x == 0 or strings[s, Z] != 0 or x & LANES or coefficients[s] == 0.0:
+            x, z, y = strings[s, X], strings[s, Z], strings[s, Y]
+            if coefficients[s] == 0.0 or y & 1 != odd or not is_far(x, z, length):
                 continue
+            c = weight * coefficients[s] * sign_of((start ^ x) & z)
             m0, m1, m2, m3 = m1, m2, m3, x
-            c0, c1, c2, c3 = c1, c2, c3, coefficients[s]
+            c0, c1, c2, c3 = c1, c2, c3, c if y < 2 else -c
             waiting += 1
         if waiting == 4 or (s == len(coefficients) and waiting):
-            for place in range(start, start + length, WIDTH):
-                far_add(lr, li, pr, pi, place, place ^ m0, place ^ m1, place ^ m2, place ^ m3, c0, c1, c2, c3)
+            far_add(target, source, start, length, m0, m1, m2, m3, c0, c1, c2, c3)
             waiting = 0
             c0 = c1 = c2 = c3 = 0.0
 
 
 @compiled
-def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, signs, sums):
-    """``lam = H psi`` over one block, in chunks that stay close; returns its part of ``<psi|H|psi>``."""
-    start = block << low
-    chunk = min(1 << low, CHUNK)
+def find_fields(strings, coefficients, length, fields):
+    """Adds up the coefficients of single Y within blocks; whether there are any."""
+    fields[:] = 0.0
+    found = False
+    for s in range(len(coefficients)):
+        x, z, y = strings[s, X], strings[s, Z], strings[s, Y]
+        if coefficients[s] != 0.0 and is_field(x, z, y, length):
+            fields[pivot_of(x)] += coefficients[s] if y < 2 else -coefficients[s]
+            found = True
+    return found
+
+
+@compiled
+def add_fields(target, source, low, fields, weight):
+    """``target += weight sum_k fields[k] (i Y_k) source`` on one block."""
+    h0, h1, h2, h3, h4 = fields[0], fields[1], fields[2], fields[3], fields[4]
+    h0, h1, h2, h3, h4, h5 = weight * h0, weight * h1, weight * h2, weight * h3, weight * h4, weight * fields[5]
+    field_tiles(target, source, 1 << low, h0, h1, h2, h3, h4, h5)
+    done = TILE_BITS
+    while done < low:
+        bit = min(done, low - SWEEP_BITS)  # the last sweep meets some qubits again, with no field
+        h0, h1 = fields[bit] if bit >= done else 0.0, fields[bit + 1] if bit + 1 >= done else 0.0
+        field_sweep(target, source, 1 << low, 1 << bit, weight * h0, weight * h1, weight * fields[bit + 2])
+        done = bit + SWEEP_BITS
+
+
+@compiled
+def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, fields, signs, sums):
+    """``lam = H psi`` over one block; returns its part of ``<psi|H|psi>``."""
+    start, length = block << low, 1 << low
     diagonal_block(strings, coefficients, low, block, q)
-    for first in range(start, start + (1 << low), chunk):
-        for place in range(first, first + chunk, WIDTH):
-            weigh(lr, li, pr, pi, place, q, place - start)
-        plain_flips(strings, coefficients, first, chunk, pr, pi, lr, li)
-        for s in range(len(coefficients)):
-            x, z, y, coefficient = strings[s, X], strings[s, Z], strings[s, Y], coefficients[s]
-            if x == 0 or coefficient == 0.0 or (z == 0 and x & LANES == 0):
-                continue
-            lane_signs(signs, x, z)
-            k = coefficient if y < 2 else -coefficient
-            a, b, kr = (pi, pr, -k) if y & 1 else (pr, pi, k)
-            high, flip, far = x & ~LANES, x & LANES, z & ~LANES
-            for place in range(first, first + chunk, WIDTH):
-                sign = sign_of((place ^ high) & far)
-                string_add(lr, li, a, b, signs, place, place ^ high, flip, kr * sign, k * sign)
-        for place in range(first, first + chunk, WIDTH):
-            overlap(pr, pi, lr, li, place, sums)
+    for place in range(start, start + length, WIDTH):
+        weigh(lr, li, pr, pi, place, q, place - start)
+    fielded = find_fields(strings, coefficients, length, fields)
+    end = start + length
+    for odd in range(2):
+        for part in range(2):  # i times psi for an odd number of Y: real and imaginary parts change places
+            target, source = (li, pr if odd else pi) if part else (lr, pi if odd else pr)
+            sign = -1.0 if odd and not part else 1.0
+            far_strings(strings, coefficients, start, length, odd, target, source, sign)
+            if odd and fielded:
+                add_fields(target[start:end], source[start:end], low, fields, -sign)
+    for s in range(len(coefficients)):
+        x, z, y, coefficient = strings[s, X], strings[s, Z], strings[s, Y], coefficients[s]
+        if x == 0 or coefficient == 0.0 or is_far(x, z, length) or is_field(x, z, y, length):
+            continue
+        lane_signs(signs, x, z)
+        k = coefficient if y < 2 else -coefficient
+        a, b, kr = (pi, pr, -k) if y & 1 else (pr, pi, k)
+        high, flip, far = x & ~LANES, x & LANES, z & ~LANES
+        for place in range(start, start + length, WIDTH):
+            sign = sign_of((place ^ high) & far)
+            string_add(lr, li, a, b, signs, place, place ^ high, flip, kr * sign, k * sign)
+    overlap(pr, pi, lr, li, start, length, sums)
     return drain(sums, 0, 1.0)
 
 

@@ -11,8 +11,8 @@ with a Pauli string P and an angle ``theta = scale * parameters[index] + offset`
     energies, gradient = energy_and_gradient(circuit, parameters, hamiltonians)
 
 A diagonal layer is one multiplication by phases, a rotation layer one pass of butterflies, and the gradient comes from
-the adjoint method: the circuit is run backwards on psi and on ``H psi`` and nothing is stored (Jones and Gacon 2020,
-https://arxiv.org/abs/2009.02823).
+the adjoint method: the circuit is run backwards on psi and on ``H psi`` (Jones and Gacon 2020,
+https://arxiv.org/abs/2009.02823); states of medium sizes are stored on the way, large ones found again.
 """
 
 from __future__ import annotations
@@ -158,6 +158,11 @@ class Circuit:
     def compiled(self) -> Program:
         """The circuit as the kernels see it."""
         return program.compile_layers(self, program.BLOCK_BITS)
+
+    @cached_property
+    def is_simple(self) -> bool:
+        """Whether all layers are diagonal or rotate single qubits."""
+        return not np.any((self.kinds == program.STRINGS) | (self.kinds == program.FLIPS))
 
     @cached_property
     def tasks(self) -> tuple[IntArray, IntArray]:
