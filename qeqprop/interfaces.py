@@ -226,7 +226,9 @@ class Network:
     def hamiltonians(self, theta: ArrayLike, x: ArrayLike) -> PauliSums:
         """``H(theta, x)`` for theta (n_trainable,) and every row of x (batch, n_inputs)."""
         theta, x = self.check_theta(theta), self.check_x(x)
-        return PauliSums(self.strings, self.static + x @ self.inputs + (theta * self.driving(x)) @ self.trainable)
+        driven = self.driver.max(initial=-1) >= 0
+        learnt = (theta * self.driving(x) if driven else theta) @ self.trainable
+        return PauliSums(self.strings, self.static + x @ self.inputs + learnt)
 
     def hamiltonian(self, theta: ArrayLike, x: ArrayLike = ()) -> SparsePauliOp:
         """``H(theta, x)`` for one sample x (n_inputs,)."""

@@ -196,7 +196,7 @@ def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:
     if targets.ndim == 2 and targets.shape == (batch, 0):
         return targets
     check_shape("y", targets, "(batch, n_outputs), or (batch, 0) without targets,", (batch, n_outputs))
-    if not np.all(np.isfinite(targets)):
+    if not np.isfinite(targets).all():
         raise ValueError("Argument `y` must be finite, but holds nan or infinite values.")
     return targets
 

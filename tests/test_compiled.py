@@ -17,7 +17,7 @@ from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.response import eigenstate_response
 from qeqprop.engine.threads import get_threads, set_threads, threads
-from qeqprop.engine.tridiagonal import SCRATCH, lowest_pair
+from qeqprop.engine.tridiagonal import PRECISION, SCRATCH, lowest_pair
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.solvers.exact import Exact
 
@@ -202,11 +202,11 @@ def test_the_lowest_pair_of_tridiagonal_matrices(lanes):
         diagonal, off = random.normal(size=(size, lanes)), random.normal(size=(size, lanes))
         theta, vector = np.empty(lanes), np.empty((size, lanes))
         pivots, scratch, tag = np.empty((size, lanes)), np.empty((SCRATCH, lanes)), (0,) * lanes
-        lowest_pair(size, diagonal, off, theta, False, 1e-15, vector, pivots, scratch, tag)
+        lowest_pair(size, diagonal, off, theta, False, PRECISION, vector, pivots, scratch, tag)
         cold = theta.copy()
         for distance in (1e-9, 1e-2, 10.0, -10.0):  # good, bad and impossible guesses
             theta[:] = cold + distance
-            lowest_pair(size, diagonal, off, theta, True, 1e-15, vector, pivots, scratch, tag)
+            lowest_pair(size, diagonal, off, theta, True, PRECISION, vector, pivots, scratch, tag)
             np.testing.assert_allclose(theta, cold, atol=1e-13)
         for lane in range(lanes):
             matrix = np.diag(diagonal[:, lane]) + np.diag(off[1:, lane], 1) + np.diag(off[1:, lane], -1)

@@ -30,7 +30,7 @@ from qeqprop.engine.streams import (
     three_term_deflated,
 )
 from qeqprop.engine.team import add_up, share, wait
-from qeqprop.engine.tridiagonal import SCRATCH, lowest_pair
+from qeqprop.engine.tridiagonal import PRECISION, SCRATCH, lowest_pair
 
 SKEW = 136
 """Doubles between vectors of a workspace: the same amplitude of two vectors falls into different cache sets."""
@@ -134,11 +134,13 @@ def lowest_state(
             for lane in range(lanes):
                 overlaps[k, lane] = dots[lane]
         steps = 0
-        check = min(capacity, 10 if ease > 0 else 16)
-        guessed, precision = False, 1e-4 * ease if ease > 0 else 1e-15
+        guessed, precision = False, 1e-4 * ease if ease > 0 else PRECISION
         before, looked = 0.0, 0  # the last residual, relative to the goal, and where it was
         for lane in range(lanes):
             before = max(before, norms[lane] / goals[lane])
+        # a look costs as much as a few steps of a small state: the first one comes when the answer may be near
+        expected = 6 + operator.sites if ease > 0 else int((8 + 2 * operator.sites) * min(1.0, math.log10(before) / 11))
+        check = min(capacity, expected)
         done = False
         while True:
             u, t, p = at(basis, steps * width), at(basis, (steps + 1) * width), at(basis, max(steps - 1, 0) * width)

@@ -19,6 +19,9 @@ import numba as nb
 # sums may be reordered, but infinities and nans must stay: a pivot can vanish
 _OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
 
+PRECISION = 1e-13
+"""A step of the eigenvalue, relative, after which nothing more is gained."""
+
 SCRATCH = 9
 """Rows of scratch that `lowest_pair` needs."""
 
@@ -33,7 +36,7 @@ def lowest_pair(size, diagonal, off_diagonal, theta, guessed, precision, vector,
         off_diagonal: (size, lanes); row i couples i - 1 and i, row 0 is not used.
         theta: (lanes,) result; a guess before, if ``guessed``.
         guessed: whether there is a guess: the eigenvalue or a little more, like that of a smaller matrix.
-        precision: relative one of theta; 1e-15 finds the last digits of small entries of the vector, too.
+        precision: stops after a relative step of theta below this; PRECISION finds all digits, of the vector, too.
         vector: (size, lanes) result.
         pivots: (size, lanes) scratch.
         scratch: (SCRATCH, lanes).
@@ -84,10 +87,12 @@ def _refined(size, diagonal, off_diagonal, theta, precision, vector, pivots, scr
             moving |= abs(step) > precision * abs(theta[lane])
         if not moving:
             break
-    # one step of inverse iteration takes out what rounding has left of other eigenvectors
+    # one step of inverse iteration squares what the last step and rounding have left of other eigenvectors
     for lane in range(lanes):
         smallest = 1e-18 * (abs(theta[lane]) + 1.0)
-        pivots[0, lane] = 1.0 / max(abs(scratch[0, lane]), smallest)
+        if abs(scratch[0, lane]) < smallest:
+            scratch[0, lane] = smallest
+        pivots[0, lane] = 1.0 / scratch[0, lane]
         scratch[1, lane] = vector[last, lane] * vector[last, lane]
     for i in range(last - 1, -1, -1):
         for lane in range(lanes):

@@ -43,8 +43,8 @@ class LinearResponse:
         response: Expectations = answer.response
         batch = settle.batch
         return Gradient(
-            values=np.mean(response.values[0].real, axis=0),
-            std_errors=np.sqrt(np.sum(response.std_errors[0] ** 2, axis=0)) / batch,
+            values=response.values[0].real.mean(axis=0),
+            std_errors=np.sqrt((response.std_errors[0] ** 2).sum(axis=0)) / batch,
             loss=float(loss.value(predictions, targets)),
             predictions=predictions,
             certificate=answer.certificate,
