@@ -214,6 +214,7 @@ def measure(n):
         "parameters": len(angles),
         "threads": int(os.environ.get("OMP_NUM_THREADS", "1")),
         "notes": [],
+        "required": {"lightning": 15, "qulacs": 30} if n == 16 else {},
     }
     functions = {"ours": run, "batched": ours(n, angles, BATCH)}
     makers = {"lightning": lightning, "device": lightning_device, "qulacs": qulacs, "aer": aer}

@@ -211,7 +211,8 @@ def in_child(part: str, *, threads: int, arguments: Row | None = None) -> tuple[
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "NUMEXPR"):
         environment[f"{name}_NUM_THREADS"] = str(threads)
     environment["QEQPROP_THREADS"] = str(threads)
-    environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}  # idle threads of one side would slow the next
+    # idle threads of one side that go on spinning would slow the next
+    environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "OPENBLAS_THREAD_TIMEOUT": "4"}
     environment["JAX_PLATFORMS"] = "cpu"
     if threads == 1:
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
