@@ -138,9 +138,10 @@ def lowest_state(
         before, looked = 0.0, 0  # the last residual, relative to the goal, and where it was
         for lane in range(lanes):
             before = max(before, norms[lane] / goals[lane])
-        # a look costs as much as a few steps of a small state: the first one comes when the answer may be near
-        expected = 6 + operator.sites if ease > 0 else int((8 + 2 * operator.sites) * min(1.0, math.log10(before) / 11))
-        check = min(capacity, expected)
+        # a look costs as much as a few steps of a small state: the first one comes when the answer may be near, but not
+        # so early that a higher state could pass for the lowest at a loose goal
+        expected = int((8 + 2 * operator.sites) * min(1.0, math.log10(before) / 11))
+        check = min(capacity, max(10, 6 + operator.sites) if ease > 0 else max(16, expected))
         done = False
         while True:
             u, t, p = at(basis, steps * width), at(basis, (steps + 1) * width), at(basis, max(steps - 1, 0) * width)
