@@ -125,22 +125,24 @@ def rows(repeats=REPEATS):
         for sites in (32, 64):
             case = edges(sites), coupling, sites
             state, gradient = ours(*case)
-            others = {name: make(*case) for name, make in peers.items()}
-            for name, run in list(others.items()):
+            runs = {"ours": state, "gradient": gradient} | {name: make(*case) for name, make in peers.items()}
+            found = {}
+            for name, run in list(runs.items()):  # the first run compiles and fills caches: it is not counted
                 try:
-                    run()
-                except Exception as error:  # a peer that breaks is not a reason to lose the others
+                    found[name] = run()
+                except Exception as error:
+                    if name not in peers:
+                        raise
+                    # a peer that breaks is not a reason to lose the others
                     print(f"  {name} failed for {what}, {sites} sites, and is left out: {error!r}")
-                    del others[name]
-            runs = {"ours": state, "gradient": gradient} | others
-            seconds, found = {name: [] for name in runs}, {}
-            for repeat in range(repeats + 1):
+                    del runs[name]
+            seconds = {name: [] for name in runs}
+            for _ in range(repeats):
                 for name, run in runs.items():
                     begin = time.perf_counter()
                     found[name] = run()
-                    if repeat:  # the first run compiles and fills caches
-                        seconds[name].append(time.perf_counter() - begin)
-            sides = ["ours", *others]
+                    seconds[name].append(time.perf_counter() - begin)
+            sides = ["ours", *(name for name in peers if name in runs)]
             lowest = min(found[name][0] for name in sides)
             exact = free_fermions(coupling, sites) if what == "chain" else lowest
             row = {"what": what, "sites": sites, "gradient_seconds": float(np.median(seconds["gradient"]))}

@@ -19,7 +19,7 @@ from qeqprop.engine.compiled import TEAM_SITES, workspace
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
-from qeqprop.engine.tasks import build_operator, empty_operator, operator_space
+from qeqprop.engine.sums import build_operator, empty_operator, operator_space
 from qeqprop.engine.team import teams, wait
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.engine.threads import threads as engine_threads

@@ -66,7 +66,7 @@ class Operator(NamedTuple):
         sites, dim, partner: of the state, as in the layout; 2^sites amplitudes.
         diagonal: (dim * lanes,) all strings of Z.
         n_flips, flip_site: the flips of one site, as in the layout.
-        flips: (64 * lanes,) the coefficients of X_k, zero where there is none.
+        flips: (FLIPS * lanes,) the coefficients of X_k, zero where there is none.
         n_groups, group_mask, group_starts: the signed flips by masks, as in the layout.
         sign_mask, lane_starts, sign_starts, sign_z: the signed flips by strings, as in the layout.
         values: (n_signs * lanes,) their coefficients.

@@ -19,6 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from qeqprop.engine import addresses
 from qeqprop.engine.vectors import (
     INT64,
     VECTOR,
@@ -28,7 +29,6 @@ from qeqprop.engine.vectors import (
     multiply,
     splat,
     store,
-    zero,
 )
 
 LANE_BITS = WIDTH.bit_length() - 1
@@ -47,7 +47,7 @@ Terms = list[tuple[Any, Any, int]]
 
 def pointers_of(context: Any, builder: Builder, signature: Any, args: Any, places: Sequence[int]) -> list[Any]:
     """The data pointers of some arguments, arrays."""
-    return [context.make_array(signature.args[k])(context, builder, args[k]).data for k in places]
+    return [addresses.pointer_of(context, builder, signature.args[k], args[k]) for k in places]
 
 
 def multiply_add(builder: Builder, a: Any, b: Any, c: Any) -> Any:
@@ -59,7 +59,7 @@ def multiply_add(builder: Builder, a: Any, b: Any, c: Any) -> Any:
 @contextmanager
 def loop(builder: Builder, count: Any, step: int) -> Generator[Any]:
     """Emits what is inside for every ``step``-th number below ``count``."""
-    with cgutils.for_range_slice(builder, INT64(0), count, INT64(step), INT64) as (number, _):
+    with addresses.loop(builder, INT64(0), count, step) as (number, _):
         yield number
 
 
@@ -72,10 +72,7 @@ def places_of(builder: Builder, number: Any, stride: Any, bits: int) -> list[Any
 
 def accumulators(builder: Builder, rows: int, ways: int) -> list[list[Any]]:
     """Vectors of zeros that stay in registers during a loop, several for each sum: additions wait for each other."""
-    places = [[cgutils.alloca_once(builder, VECTOR) for _ in range(ways)] for _ in range(rows)]
-    for place in (place for row in places for place in row):
-        builder.store(zero(), place)
-    return places
+    return [addresses.accumulators(builder, ways) for _ in range(rows)]
 
 
 def collect(builder: Builder, terms: Terms, places: list[Any]) -> None:

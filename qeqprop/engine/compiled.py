@@ -19,6 +19,7 @@ from qeqprop.engine.compilation import announced
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
+from qeqprop.engine.sums import operator_space
 from qeqprop.engine.team import Team, teams
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.engine.vectors import TILE
@@ -35,7 +36,7 @@ BASIS_BYTES = 3 << 29
 
 _BASIS_ROWS = 112
 _MAX_STEPS = 6000
-_DOUBLE = np.dtype(np.float64)
+DOUBLE = np.dtype(np.float64)
 _TINY = np.finfo(np.float64).tiny
 
 _Work = Callable[[IntArray, FloatArray, Team, tuple[int, ...]], None]
@@ -45,7 +46,7 @@ _KEPT_SPACE = 1 << 23  # doubles (64 MiB): fresh memory costs more than the work
 _kept = threading.local()
 
 
-def workspace(size: int, dtype: np.dtype[Any] = _DOUBLE) -> FloatArray:
+def workspace(size: int, dtype: np.dtype[Any] = DOUBLE) -> FloatArray:
     """Uninitialised numbers that begin at a cache line: vectors of code that straddle two lines cost twice."""
     raw = np.empty(size + 16, dtype)
     offset = (-raw.ctypes.data % 64) // dtype.itemsize
@@ -62,7 +63,7 @@ def _spaces(size: int, count: int, dtype: np.dtype[Any]) -> list[FloatArray]:
 
 
 @lru_cache(maxsize=64)
-def _chunks(batch: int, lanes: int) -> IntArray:
+def chunks_of(batch: int, lanes: int) -> IntArray:
     """Which samples are worked on together, (n_chunks, lanes); the last one fills idle lanes."""
     return np.minimum(np.arange(-(-batch // lanes) * lanes), batch - 1).reshape(-1, lanes).astype(np.int64)
 
@@ -76,7 +77,7 @@ def _distribute(
     small = layout.sites <= LANE_SITES and (batch > LANES // 2 or dim < TILE)
     lanes = LANES if small else 1
     tag = (0,) * lanes
-    chunks = _chunks(batch, lanes)
+    chunks = chunks_of(batch, lanes)
     size = numbers_per_lane(dim * lanes)
     if layout.sites >= max(TEAM_SITES, CHUNK_SITES) and threads > 1:
         space = _spaces(size, 1, dtype)[0]
@@ -119,7 +120,7 @@ def lowest_states(
     n_accurate: int,
     goals: FloatArray,
     start: FloatArray | None = None,
-    dtype: np.dtype[Any] = _DOUBLE,
+    dtype: np.dtype[Any] = DOUBLE,
 ) -> LowestStates:
     """The lowest eigenstates of every sum.
 
@@ -145,7 +146,7 @@ def lowest_states(
         return max(6, min(_BASIS_ROWS, BASIS_BYTES // (dtype.itemsize * (size + SKEW))))
 
     def numbers(size: int) -> int:
-        own = tasks.operator_space(layout) + LANES * layout.strings
+        own = operator_space(layout) + LANES * layout.strings
         return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW + own
 
     def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
@@ -166,14 +167,10 @@ def multiply(layout: Layout, coefficients: FloatArray, vectors: FloatArray) -> F
     def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
         tasks.multiply(layout, coefficients, chunks, vectors, results, space, team, tag)
 
-    _distribute(
-        "multiply",
-        layout,
-        len(vectors),
-        vectors.dtype,
-        lambda size: 3 * (size + SKEW) + tasks.operator_space(layout),
-        work,
-    )
+    def numbers(size: int) -> int:
+        return 3 * (size + SKEW) + operator_space(layout)
+
+    _distribute("multiply", layout, len(vectors), vectors.dtype, numbers, work)
     return results[:, 0]
 
 
@@ -236,7 +233,7 @@ def responses(
         )  # fmt: skip
 
     def numbers(size: int) -> int:
-        return 6 * (size + SKEW) + kept * size + LANES * layout.strings + tasks.operator_space(layout)
+        return 6 * (size + SKEW) + kept * size + LANES * layout.strings + operator_space(layout)
 
     _distribute("responses", layout, batch, vectors.dtype, numbers, work)
     return elements, relative

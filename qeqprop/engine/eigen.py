@@ -71,7 +71,7 @@ def lowest_spectrum(
     n_accurate: int,
     goals: FloatArray,
     nearby: NumberArray | None = None,
-    dtype: np.dtype[Any] = np.dtype(np.float64),  # noqa: B008 - a constant
+    dtype: np.dtype[Any] = compiled.DOUBLE,
 ) -> Spectrum:
     """The lowest ``n_states`` eigenpairs of every sum by Lanczos with deflation, matrix-free and compiled.
 

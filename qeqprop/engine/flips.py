@@ -139,6 +139,17 @@ def _turn_lanes(builder: Builder, sums: list[list[Value]], mask: int) -> None:
         builder.store(flip_lanes(builder, builder.load(total), mask), total)
 
 
+def _signs(
+    builder: Builder, patterns: Value, base: Value, lanes: Value, z: Value, value: Value, count: int
+) -> tuple[Value, list[Value]]:
+    """A weight and ``count`` vectors; their products are ``value (-1)^popcount((b xor lanes) & z)``, from b = base."""
+    sign = sign_of_parity(builder, builder.or_(builder.and_(base, INT64(-TILE)), lanes), z)
+    inside = builder.and_(base, INT64(TILE - 1))
+    row = builder.add(builder.mul(builder.and_(z, INT64(TILE - 1)), INT64(TILE)), inside)
+    signs = [load(builder, patterns, builder.add(row, INT64(v * WIDTH))) for v in range(count)]
+    return splat(builder, builder.fmul(sign, value)), signs
+
+
 def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
     """The kernel ``y += sum_s c_s (-1)^popcount(b & z_s) x[b xor mask_s]``, which returns ``x . y`` afterwards.
 
@@ -166,7 +177,7 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
             for lane in _GRAY:
                 _turn_lanes(builder, sums, lane ^ before)
                 before = lane
-                with terms(lane, base, places[0]) as (mask, coefficients):
+                with terms(lane, base) as (mask, coefficients):
                     far = builder.and_(mask, INT64(-span))
                     near = [
                         builder.xor(INT64(v * WIDTH), builder.and_(mask, INT64(span - WIDTH))) for v in range(vectors)
@@ -196,7 +207,7 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
             )
 
             @contextmanager
-            def terms(lane: int, base: Value, places: list[Value]) -> Any:
+            def terms(lane: int, base: Value) -> Any:
                 from_, to = (load_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
                 with loop(builder, from_, to) as (k, _):
                     mask = load_scalar(builder, masks, k)
@@ -216,21 +227,12 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
             )
 
             @contextmanager
-            def terms(lane: int, base: Value, places: list[Value]) -> Any:
+            def terms(lane: int, base: Value) -> Any:
                 from_, to = (load_scalar(builder, starts, INT64(lane + side)) for side in (0, 1))
-                tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
                 with loop(builder, from_, to) as (s, _):
-                    mask, string = load_scalar(builder, masks, s), load_scalar(builder, z, s)
-                    bits = builder.or_(tile, INT64(lane))
-                    value = builder.fmul(sign_of_parity(builder, bits, string), load_scalar(builder, c, s))
-                    row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
-                    coefficients = [
-                        multiply(
-                            builder, splat(builder, value), load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
-                        )
-                        for v in range(vectors)
-                    ]
-                    yield mask, coefficients
+                    string, value = load_scalar(builder, z, s), load_scalar(builder, c, s)
+                    weight, signs = _signs(builder, pattern, base, INT64(lane), string, value, vectors)
+                    yield load_scalar(builder, masks, s), [multiply(builder, weight, sign) for sign in signs]
 
             return code(builder, source, target, size, first, last, terms)
 
@@ -262,16 +264,12 @@ def weigh_flips(typing, n_groups, group_mask, sign_starts, sign_z, values, patte
             with loop(builder, INT64(0), size, vectors * WIDTH) as (base, _):
                 for total in sums:
                     builder.store(zero(), total)
-                tile, inside = builder.and_(base, INT64(-TILE)), builder.and_(base, INT64(TILE - 1))
-                bits = builder.or_(tile, builder.and_(load_scalar(builder, masks, k), INT64(WIDTH - 1)))
+                lanes = builder.and_(load_scalar(builder, masks, k), INT64(WIDTH - 1))
                 with loop(builder, from_, to) as (s, _):
-                    string = load_scalar(builder, z, s)
-                    value = builder.fmul(sign_of_parity(builder, bits, string), load_scalar(builder, c, s))
-                    weight = splat(builder, value)
-                    row = builder.add(builder.mul(builder.and_(string, INT64(TILE - 1)), INT64(TILE)), inside)
-                    for v, total in enumerate(sums):
-                        signs = load(builder, pattern, builder.add(row, INT64(v * WIDTH)))
-                        builder.store(multiply_add(builder, weight, signs, builder.load(total)), total)
+                    string, value = load_scalar(builder, z, s), load_scalar(builder, c, s)
+                    weight, signs = _signs(builder, pattern, base, lanes, string, value, vectors)
+                    for sign, total in zip(signs, sums, strict=True):
+                        builder.store(multiply_add(builder, weight, sign, builder.load(total)), total)
                 before = builder.and_(base, builder.neg(together))
                 place = builder.add(builder.mul(before, n_masks), builder.mul(k, together))
                 place = builder.add(place, builder.sub(base, before))

@@ -127,7 +127,8 @@ def gaps(spectrum: Spectrum, members: IntArray, spacings: FloatArray) -> tuple[F
 def neighbour_elements(table: PauliTable, spectrum: Spectrum, members: IntArray) -> NumberArray:
     """``<m|P_s|n>`` from the first member n to the nearest non-members m, (batch, n, n_strings), zero where none."""
     if (found := elements_of(spectrum, members)) is not None and found.shape[1] <= _NEIGHBOURS + 1:
-        return np.delete(found, members[0, 0], axis=1) if found.shape[1] > 2 else found[:, 1 - members[0, 0], None]
+        own = spectrum.n_accurate - 1
+        return np.concatenate([found[:, :own], found[:, own + 1 :]], axis=1)
     member = membership(spectrum, members)
     distance = np.abs(spectrum.energies - spectrum.energies[np.arange(len(members)), members[:, 0]][:, None])
     distance = np.where(member, np.inf, distance)

@@ -12,19 +12,9 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-from numba.extending import register_jitable
 
 from qeqprop.engine.addresses import at
-from qeqprop.engine.apply import OPTIONS, TILE_SITES, WEIGHTS_LIMIT, Operator, apply
-from qeqprop.engine.diagonals import build_diagonal, diagonal_elements
-from qeqprop.engine.elements import (
-    elements_within_tiles,
-    one_site_elements,
-    signed_elements,
-    three_site_elements,
-    two_site_elements,
-)
-from qeqprop.engine.flips import weigh_flips
+from qeqprop.engine.apply import OPTIONS, apply
 from qeqprop.engine.krylov import (
     SKEW,
     TABLES,
@@ -34,13 +24,12 @@ from qeqprop.engine.krylov import (
     project_out,
     response_vector,
 )
-from qeqprop.engine.lanes import LANES, element_lanes
-from qeqprop.engine.layout import SIGN_PATTERNS
 from qeqprop.engine.mean_field import product_state
+from qeqprop.engine.measuring import hand_over, string_elements
 from qeqprop.engine.streams import axpy
+from qeqprop.engine.sums import build_operator, empty_operator, operator_space
 from qeqprop.engine.team import share, wait
 from qeqprop.engine.tridiagonal import SCRATCH
-from qeqprop.engine.vectors import TILE, WIDTH
 
 EASE = 0.05
 """The residual of a state that only tells a gap, as a part of that gap; the error of the gap is of second order."""
@@ -50,76 +39,6 @@ FLOOR = 1e-2
 
 MEAN_FIELD_SITES = 10
 """From this many sites on, the first state starts from a mean-field state: below, that saves too few steps."""
-
-
-@register_jitable
-def _n_weights(layout, lanes, ranks):
-    """Size of the table of coefficient vectors: for one small sample by one thread, where strings share their flips."""
-    groups, signs = layout.group_mask.size, layout.sign_index.size
-    size = groups << (layout.sites - layout.partner)
-    return size if lanes == 1 and ranks == 1 and size <= WEIGHTS_LIMIT and 2 * signs >= 3 * groups else 0
-
-
-@register_jitable
-def operator_space(layout):
-    """Doubles that an operator needs beside its diagonal, for any number of lanes."""
-    return _n_weights(layout, 1, 1) + LANES * (64 + layout.sign_index.size)
-
-
-@nb.njit(**OPTIONS)
-def empty_operator(layout, diagonal, space, team, tag):
-    """An operator whose parts lie in space, an array of `operator_space`; its diagonal (dim * lanes,) is elsewhere."""
-    lanes = len(tag)
-    values = 64 * lanes
-    weights = values + layout.sign_index.size * lanes
-    return Operator(
-        layout.sites,
-        1 << layout.sites,
-        layout.partner,
-        at(diagonal, 0),
-        layout.flip_site.size,
-        at(layout.flip_site, 0),
-        at(space, 0),
-        layout.group_mask.size,
-        at(layout.group_mask, 0),
-        at(layout.group_starts, 0),
-        at(layout.sign_mask, 0),
-        at(layout.lane_starts, 0),
-        at(layout.sign_starts, 0),
-        at(layout.sign_z, 0),
-        at(space, values),
-        _n_weights(layout, lanes, team.ranks),
-        at(space, weights),
-    )
-
-
-@nb.njit(**OPTIONS)
-def build_operator(layout, coefficients, rows, diagonal, space, scratch, team, tag):
-    """Fills the parts of an operator with the sums of the samples ``rows``; coefficients (batch, n_strings)."""
-    lanes = len(tag)
-    mine = np.empty((layout.strings, lanes))
-    for lane in range(lanes):
-        for s in range(layout.strings):
-            mine[s, lane] = coefficients[rows[lane], s]
-    if team.rank == 0:
-        build_diagonal(layout, mine, diagonal, scratch, tag)
-        flips, values = space[: 64 * lanes], space[64 * lanes :]
-        flips[:] = 0.0
-        for k in range(layout.flip_site.size):
-            for lane in range(lanes):
-                flips[layout.flip_site[k] * lanes + lane] = mine[layout.flip_index[k], lane]
-        for k in range(layout.sign_index.size):
-            for lane in range(lanes):
-                values[k * lanes + lane] = mine[layout.sign_index[k], lane] * layout.sign_factor[k]
-        n_weights = _n_weights(layout, lanes, team.ranks)
-        if n_weights:
-            half = 1 << (layout.sites - layout.partner)
-            weights = at(space, (64 + layout.sign_index.size) * lanes)
-            weigh_flips(
-                layout.group_mask.size, layout.group_mask, layout.sign_starts, layout.sign_z, at(values, 0),
-                SIGN_PATTERNS, weights, half, TILE >> layout.partner,
-            )  # fmt: skip
-    wait(team)
 
 
 @nb.njit(**OPTIONS)
@@ -277,61 +196,7 @@ def settle(
                 else:
                     bra = at(turned, 0) if copy else at(x, 0)
                 string_elements(layout, bra, ket, shared, basis, basis[width:], team, tag)
-                if team.rank == 0:
-                    for lane in range(lanes):
-                        for s in range(layout.strings):
-                            elements[copy, rows[lane], state, s] = shared[s, lane]
-                wait(team)
-
-
-@nb.njit(**OPTIONS)
-def string_elements(layout, u, v, elements, total, difference, team, tag):
-    """``<u|P_s|v>`` (its real part) of all strings, elements (n_strings, lanes), for u and v (dim * lanes,).
-
-    A team divides the work: its first rank takes the strings of Z, its last one the flips. u and v are addresses.
-    """
-    lanes = len(tag)
-    sites = layout.sites
-    dim = 1 << sites
-    sums = np.empty(2 * lanes)
-    if team.rank == 0:
-        diagonal_elements(layout, u, v, elements, total, difference, sums, tag)
-    if team.rank == team.ranks - 1:
-        if lanes == 1:
-            flips = np.zeros(64)
-            if layout.flip_site.size:
-                elements_within_tiles(u, v, flips, 0, dim)
-                for bit in range(TILE_SITES, sites, 3):
-                    if sites - bit >= 3:
-                        three_site_elements(u, v, flips, bit, 0, dim)
-                    elif sites - bit == 2:
-                        two_site_elements(u, v, flips, bit, 0, dim)
-                    else:
-                        one_site_elements(u, v, flips, bit, 0, dim)
-            for k in range(layout.flip_site.size):
-                elements[layout.flip_index[k], 0] = flips[layout.flip_site[k]]
-            if layout.sign_index.size:
-                accumulators = np.zeros(layout.sign_index.size * WIDTH)
-                signed_elements(
-                    layout.group_mask, layout.group_starts, layout.sign_starts, layout.sign_z, SIGN_PATTERNS, u, v,
-                    accumulators, 0, dim,
-                )  # fmt: skip
-                for k in range(layout.sign_index.size):
-                    value = 0.0
-                    for lane in range(WIDTH):
-                        value += accumulators[k * WIDTH + lane]
-                    elements[layout.sign_index[k], 0] = value * layout.sign_factor[k]
-        else:
-            for k in range(layout.flip_site.size):
-                element_lanes(dim, 1 << layout.flip_site[k], 0, u, v, sums)
-                for lane in range(lanes):
-                    elements[layout.flip_index[k], lane] = sums[lane]
-            for group in range(layout.group_mask.size):
-                for k in range(layout.sign_starts[group], layout.sign_starts[group + 1]):
-                    element_lanes(dim, layout.group_mask[group], layout.sign_z[k], u, v, sums)
-                    for lane in range(lanes):
-                        elements[layout.sign_index[k], lane] = sums[lane] * layout.sign_factor[k]
-    wait(team)
+                hand_over(shared, rows, elements[copy, :, state], 1.0, team, tag)
 
 
 @nb.njit(**OPTIONS)
@@ -351,11 +216,7 @@ def measure(layout, bras, which_bra, kets, which_ket, chunks, elements, space, t
         gather(bras, which_bra, rows, u, team, tag)
         gather(kets, which_ket, rows, v, team, tag)
         string_elements(layout, at(u, 0), at(v, 0), shared, total, difference, team, tag)
-        if team.rank == 0:
-            for lane in range(lanes):
-                for s in range(layout.strings):
-                    elements[rows[lane], s] = shared[s, lane]
-        wait(team)
+        hand_over(shared, rows, elements, 1.0, team, tag)
 
 
 @nb.njit(**OPTIONS)
@@ -447,6 +308,4 @@ def respond(
         if team.rank == 0:
             for lane in range(lanes):
                 relative[rows[lane]] = worst
-                for s in range(layout.strings):
-                    elements[rows[lane], s] = 2.0 * shared[s, lane]
-        wait(team)
+        hand_over(shared, rows, elements, 2.0, team, tag)

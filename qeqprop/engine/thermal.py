@@ -29,12 +29,12 @@ from scipy.special import ive
 
 from qeqprop.engine import compiled, thermal_tasks
 from qeqprop.engine.compilation import announced
-from qeqprop.engine.compiled import BASIS_BYTES, LANE_SITES
+from qeqprop.engine.compiled import BASIS_BYTES, LANE_SITES, chunks_of, workspace
 from qeqprop.engine.eigen import one_blas_thread
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
-from qeqprop.engine.tasks import operator_space
+from qeqprop.engine.sums import operator_space
 from qeqprop.engine.team import teams
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import Expectations, FloatArray, IntArray
@@ -206,12 +206,12 @@ def _distribute(
     """
     lanes = LANES if layout.sites <= LANE_SITES else 1
     tag = (0,) * lanes
-    chunks = np.minimum(np.arange(-(-n_pairs // lanes) * lanes), n_pairs - 1).reshape(-1, lanes).astype(np.int64)
+    chunks = chunks_of(n_pairs, lanes)
     size = n_rows * ((lanes << layout.sites) + SKEW) + layout.strings * lanes + 2 * operator_space(layout)
     count = min(get_threads(), len(chunks), (n_pairs << layout.sites) // 4096, BASIS_BYTES // (8 * size))
 
     def share(first: int) -> None:
-        work(np.ascontiguousarray(chunks[first :: max(1, count)]), np.empty(size), tag)
+        work(np.ascontiguousarray(chunks[first :: max(1, count)]), workspace(size), tag)
 
     with announced("thermal vectors", lanes):
         run([partial(share, first) for first in range(max(1, count))])

@@ -16,8 +16,10 @@ import numpy as np
 from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import OPTIONS, apply
 from qeqprop.engine.krylov import GOLDEN, SKEW, inner, splitmix
+from qeqprop.engine.measuring import string_elements
 from qeqprop.engine.streams import axpy, three_term, three_term_deflated
-from qeqprop.engine.tasks import build_operator, empty_operator, gather, operator_space, string_elements
+from qeqprop.engine.sums import build_operator, empty_operator, operator_space
+from qeqprop.engine.tasks import gather
 
 ROWS = (6, 11)
 """Vectors of a workspace without and with derivative: diagonals, three terms of the series, their sum, and scratch."""

@@ -93,7 +93,6 @@ def _refined(size, diagonal, off_diagonal, theta, precision, vector, pivots, scr
         if abs(scratch[0, lane]) < smallest:
             scratch[0, lane] = smallest
         pivots[0, lane] = 1.0 / scratch[0, lane]
-        scratch[1, lane] = vector[last, lane] * vector[last, lane]
     for i in range(last - 1, -1, -1):
         for lane in range(lanes):
             vector[i, lane] -= off_diagonal[i + 1, lane] * pivots[i + 1, lane] * vector[i + 1, lane]
@@ -105,12 +104,18 @@ def _refined(size, diagonal, off_diagonal, theta, precision, vector, pivots, scr
             value = pivots[i, lane] * (vector[i, lane] - off_diagonal[i, lane] * vector[i - 1, lane])
             vector[i, lane] = value
             scratch[1, lane] += value * value
-    for lane in range(lanes):
-        scratch[1, lane] = 1.0 / math.sqrt(scratch[1, lane])
-    for i in range(size):
-        for lane in range(lanes):
-            vector[i, lane] *= scratch[1, lane]
+    _normalise(size, vector, scratch[1], tag)
     return True
+
+
+@nb.njit(**_OPTIONS)
+def _normalise(size, vector, squares, tag):
+    """Divides the vectors (size, lanes) by their length; squares (lanes,) of it are used up."""
+    for lane in range(len(tag)):
+        squares[lane] = 1.0 / math.sqrt(squares[lane])
+    for i in range(size):
+        for lane in range(len(tag)):
+            vector[i, lane] *= squares[lane]
 
 
 @nb.njit(**_OPTIONS)
@@ -196,8 +201,4 @@ def _iterate(size, diagonal, off_diagonal, theta, vector, pivots, scratch, tag):
                 value = pivots[i, lane] * (vector[i, lane] - off_diagonal[i + 1, lane] * vector[i + 1, lane])
                 vector[i, lane] = value
                 scratch[1, lane] += value * value
-        for lane in range(lanes):
-            scratch[1, lane] = 1.0 / math.sqrt(scratch[1, lane])
-        for i in range(size):
-            for lane in range(lanes):
-                vector[i, lane] *= scratch[1, lane]
+        _normalise(size, vector, scratch[1], tag)
