@@ -2,8 +2,10 @@
 
 A learning rule turns a batch of samples into the equilibria it wants; a solver turns each equilibrium into numbers::
 
-    LearningRule --nudges--> Network --Equilibria--> Solver
-                 <-Settled--         <---Solution---
+    LearningRule --nudges--> Network --Equilibria--> Solver --Measurement--> Device
+                 <-Settled--         <---Solution---        <---Measured----
+
+A solver that runs no circuits needs no device.
 
 Conventions, once and for all:
 
@@ -24,6 +26,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from qeqprop.checks import check_shape, finite_array
@@ -387,9 +390,149 @@ class Solution:
 class Solver(Protocol):
     """A way to reach equilibrium."""
 
-    def solve(self, problem: Equilibria, *, precision: float | None = None) -> Solution:
-        """Settles every equilibrium of the batch; ``precision`` is the wanted standard error per Pauli string."""
+    def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
+        """Settles every equilibrium of the batch.
+
+        Args:
+            problem: the equilibria, and what to measure there.
+            measure: the device that runs the circuits; an exact simulator where none is given. A solver that runs no
+                circuits refuses any (`refuse_device`).
+            precision: the wanted standard error per Pauli string.
+        """
         ...
+
+
+def refuse_device(solver: str, measure: Measure | None) -> None:
+    """What a solver that runs no circuits says to a device."""
+    if measure is not None:
+        raise ValueError(
+            f"Argument `device` must be None with the solver {solver}, which computes its states and runs no circuits, "
+            f"but is {measure.device.name}: leave it out, or take a solver that prepares states by circuits, "
+            "such as Variational or Adiabatic."
+        )
+
+
+# --- circuits, and where they run -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """One parametrised circuit at many points, and what to measure there: one job of a device, one PUB of a primitive.
+
+    What is measured are Pauli strings, each once; the weights turn them into observables, which may differ from row to
+    row (energies of different samples).
+
+    Attributes:
+        circuit: without measurements; its qubits are the sites.
+        parameters: (rows, n_parameters) in the order of ``circuit.parameters``.
+        strings: (n_strings,) without repetition.
+        weights: (rows, n_observables, n_strings), or (1, n_observables, n_strings) for all rows.
+    """
+
+    circuit: QuantumCircuit
+    parameters: FloatArray
+    strings: PauliList
+    weights: FloatArray
+
+    def __post_init__(self) -> None:
+        finite_array("parameters", self.parameters, "(rows, n_parameters)", (None, self.circuit.num_parameters))
+        finite_array("weights", self.weights, "(rows, n_observables, n_strings)", (None, None, len(self.strings)))
+        if len(self.weights) not in (1, len(self.parameters)):
+            raise ValueError(
+                f"Argument `weights` must have 1 or {len(self.parameters)} rows, like `parameters`, "
+                f"but has {len(self.weights)}."
+            )
+        if self.strings.num_qubits != self.circuit.num_qubits:
+            raise ValueError(
+                f"Argument `strings` must act on the {self.circuit.num_qubits} qubits of the circuit, "
+                f"but acts on {self.strings.num_qubits}."
+            )
+
+    @property
+    def rows(self) -> int:
+        return len(self.parameters)
+
+
+@dataclass(frozen=True, eq=False)
+class Canary:
+    """A state whose ideal value is known, measured in the same job: how noisy the device was.
+
+    Attributes:
+        ideal: the value without noise.
+        value: what was measured.
+        std_error: of the value.
+    """
+
+    ideal: float
+    value: float
+    std_error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a device answers.
+
+    Attributes:
+        expectations: (rows, n_observables) with standard errors that hold all covariances of strings that were read
+            from the same shots; zero where exact.
+        shots: projective measurements spent, over all rows and bases, the canary's too.
+        canary: of a noisy device.
+    """
+
+    expectations: Expectations
+    shots: int
+    canary: Canary | None = None
+
+
+class Device(Protocol):
+    """Where circuits run."""
+
+    @property
+    def name(self) -> str:
+        """The machine and its settings, for messages and the ledger."""
+        ...
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether it is the compiled simulator itself: exact, so that states and gradients may be computed."""
+        ...
+
+    def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
+        """Runs one job.
+
+        Args:
+            measurement: circuit, points and observables.
+            shots: for each row and basis; the device's own number (none for an exact simulator) where None.
+            key: names the random streams of the job; every row and basis has one of its own.
+        """
+        ...
+
+
+class Measure(Protocol):
+    """A device bound to the random streams of one gradient: what a solver measures with. One call is one job."""
+
+    @property
+    def device(self) -> Device: ...
+
+    def __call__(self, measurement: Measurement, *, shots: int | None = None) -> Measured: ...
+
+
+class Ansatz(Protocol):
+    """A family of circuits for given Pauli strings: ``ansatz(strings) -> Trial``."""
+
+    def __call__(self, strings: PauliList) -> Trial: ...
+
+
+class Trial(NamedTuple):
+    """A parametrised circuit and where its optimisation starts.
+
+    Attributes:
+        circuit: parameters are named ``theta_000``, ``theta_001``, .., so that their order is that of their names.
+        initial: (n_parameters,) parameters of the first iteration.
+    """
+
+    circuit: QuantumCircuit
+    initial: FloatArray
 
 
 # --- what a rule asks, and what it gets -------------------------------------------------------------------------

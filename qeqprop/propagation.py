@@ -13,12 +13,14 @@ from numpy.typing import ArrayLike
 from qeqprop.checks import check_shape
 from qeqprop.interfaces import (
     Certificate,
+    Device,
     Equilibria,
     Expectations,
     FloatArray,
     Gradient,
     LearningRule,
     Loss,
+    Measure,
     Network,
     NumberArray,
     PauliSums,
@@ -29,10 +31,12 @@ from qeqprop.interfaces import (
     Start,
     Want,
 )
+from qeqprop.measuring import BoundMeasure
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.solvers.exact import Exact
 
 _SOLVER, _RULE = Exact(), LinearResponse()  # the defaults
+_MEASUREMENTS = 0x6D656173  # keeps the streams of a device apart from those of a solver
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class BoundSettle:
     driving: FloatArray
     solver: Solver
     key: tuple[int, ...]
+    measure: Measure | None = None
     calls: Iterator[int] = field(default_factory=count)
 
     @property
@@ -78,7 +83,9 @@ class BoundSettle:
             start=start,
             key=(*self.key, next(self.calls)),
         )
-        return self._settled(self.solver.solve(problem, precision=precision), n_nudges, want)
+        if self.measure is None:
+            return self._settled(self.solver.solve(problem, precision=precision), n_nudges, want)
+        return self._settled(self.solver.solve(problem, self.measure, precision=precision), n_nudges, want)
 
     def _settled(self, solution: Solution, n_nudges: int, want: Want) -> Settled:
         shape = (n_nudges, self.batch, -1)
@@ -99,14 +106,17 @@ class BoundSettle:
         )
 
 
-def bind(network: Network, theta: ArrayLike, x: ArrayLike, solver: Solver, key: tuple[int, ...]) -> BoundSettle:
+def bind(
+    network: Network, theta: ArrayLike, x: ArrayLike, solver: Solver, key: tuple[int, ...], device: Device | None = None
+) -> BoundSettle:
     """Binds everything a rule does not need to know; ``key`` names the random streams, (seed, step).
 
     Raises:
         ValueError: if theta or x have a wrong shape or are not finite.
     """
     x = network.check_x(x)
-    return BoundSettle(network, network.hamiltonians(theta, x), network.driving(x), solver, key)
+    measure = None if device is None else BoundMeasure(_checked_device(device), (*key, _MEASUREMENTS))
+    return BoundSettle(network, network.hamiltonians(theta, x), network.driving(x), solver, key, measure)
 
 
 def gradient(
@@ -119,7 +129,7 @@ def gradient(
     rule: LearningRule | None = None,
     solver: Solver | None = None,
     penalty: Penalty | None = None,
-    device: None = None,
+    device: Device | None = None,
     seed: int | None = None,
     step: int = 0,
 ) -> Gradient:
@@ -134,7 +144,8 @@ def gradient(
         rule: linear response by default.
         solver: exact ground states by default.
         penalty: a function of theta added to the loss.
-        device: circuits are not part of this version; must be None.
+        device: where the circuits of the solver run; the compiled simulator by default. Solvers that run no circuits
+            take none.
         seed: of the random streams of a sampled solver; fresh ones by default.
         step: second part of their key.
 
@@ -145,11 +156,10 @@ def gradient(
     Source: Scellier & Bengio, Front. Comput. Neurosci. 11, 24 (2017); Massar & Mognetti, arXiv:2405.08467 (2024);
     Scellier, arXiv:2406.00879 (2024); Wanjura & Marquardt, Nat. Commun. 16, 6595 (2025).
     """
-    _refuse_device(device)
     loss = loss if isinstance(loss, Loss) else loss()
     settling = network.with_squares() if loss.squares else network
     key = (randbits(64) if seed is None else seed, step)
-    settle = bind(settling, theta, x, _SOLVER if solver is None else solver, key)
+    settle = bind(settling, theta, x, _SOLVER if solver is None else solver, key, device)
     targets = _targets(y, settle.batch, network.n_outputs)
     result = (_RULE if rule is None else rule).gradient(settle, targets, loss)
     if penalty is None:
@@ -166,11 +176,13 @@ def measure_outputs(
     x: ArrayLike,
     *,
     solver: Solver | None = None,
+    device: Device | None = None,
     precision: float | None = None,
     seed: int | None = None,
 ) -> tuple[Expectations, Certificate, int]:
     """The free outputs (batch, n_outputs) with standard errors, certificate (batch,) and shots spent."""
-    settle = bind(network, theta, x, _SOLVER if solver is None else solver, (randbits(64) if seed is None else seed,))
+    key = (randbits(64) if seed is None else seed,)
+    settle = bind(network, theta, x, _SOLVER if solver is None else solver, key, device)
     free = settle(np.zeros((1, settle.batch, network.n_outputs)), want=Want.OUTPUTS, precision=precision)
     assert free.outputs is not None  # it was wanted
     outputs = Expectations(free.outputs.values[0], free.outputs.std_errors[0])
@@ -183,12 +195,11 @@ def predict(
     x: ArrayLike,
     *,
     solver: Solver | None = None,
-    device: None = None,
+    device: Device | None = None,
     seed: int | None = None,
 ) -> FloatArray:
     """The outputs ``y_k = <O_k>`` of the free state, (batch, n_outputs), for x (batch, n_inputs)."""
-    _refuse_device(device)
-    return np.real(measure_outputs(network, theta, x, solver=solver, seed=seed)[0].values)
+    return np.real(measure_outputs(network, theta, x, solver=solver, device=device, seed=seed)[0].values)
 
 
 def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:
@@ -201,11 +212,10 @@ def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:
     return targets
 
 
-def _refuse_device(device: object) -> None:
-    if device is not None:
-        raise ValueError(
-            f"Argument `device` must be None, since no solver of this version runs circuits, but is {device!r}."
-        )
+def _checked_device(device: Device) -> Device:
+    if not hasattr(device, "run"):
+        raise ValueError(f"Argument `device` must be a device, such as Statevector() or Aer(), but is {device!r}.")
+    return device
 
 
 def _length(start: Start) -> int:

@@ -11,6 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 from systems import one_qubit, random_network
 
 import qeqprop
+from qeqprop.devices.statevector import Statevector
 from qeqprop.interfaces import Network, PauliSums
 from qeqprop.operators import parse, projector, term, total
 
@@ -110,7 +111,8 @@ def test_mistakes_are_named(make, message):
         ({"y": [[1.0, 2.0]]}, "`y` must have shape"),
         ({"y": [[np.nan]]}, "`y` must be finite"),
         ({"x": [[0.0]]}, "`x` must have shape"),
-        ({"device": "ibm"}, "`device` must be None"),
+        ({"device": "ibm"}, "`device` must be a device"),
+        ({"device": Statevector()}, "`device` must be None with the solver Exact"),
     ],
 )
 def test_gradient_names_wrong_arguments(arguments, message):

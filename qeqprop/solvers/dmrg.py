@@ -24,10 +24,12 @@ from qeqprop.interfaces import (
     Expectations,
     FloatArray,
     IntArray,
+    Measure,
     NotConverged,
     PhysicsWarning,
     Solution,
     Start,
+    refuse_device,
 )
 
 _FIRST_BOND = 8  # of random states
@@ -87,8 +89,9 @@ class DMRG:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def solve(self, problem: Equilibria, *, precision: float | None = None) -> Solution:
+    def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Settles one sample after the other; ``precision`` is not needed, since nothing is sampled."""
+        refuse_device("DMRG", measure)
         coefficients = self._coefficients(problem)
         strings = problem.hamiltonians.strings
         start = None if problem.start is None else problem.start.arrays

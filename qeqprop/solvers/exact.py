@@ -18,11 +18,13 @@ from qeqprop.interfaces import (
     Equilibria,
     Expectations,
     FloatArray,
+    Measure,
     NotConverged,
     NumberArray,
     PhysicsWarning,
     Solution,
     Start,
+    refuse_device,
 )
 
 _TINY = np.finfo(np.float64).tiny
@@ -93,8 +95,9 @@ class Exact:
                 f"but is {self.tolerance}: Exact(storage='single', tolerance={SINGLE_TOLERANCE})."
             )
 
-    def solve(self, problem: Equilibria, *, precision: float | None = None) -> Solution:
+    def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Settles the batch; ``precision`` is not needed, since nothing is sampled."""
+        refuse_device("Exact", measure)
         table = PauliTable.of(problem.hamiltonians.strings)
         self._check_size(table)
         settled = self._settle(table, problem)

@@ -12,7 +12,16 @@ from qiskit.quantum_info import PauliList
 
 from qeqprop.checks import check_fields
 from qeqprop.engine.bases import MeasurementBasis, measurement_bases, rotate
-from qeqprop.interfaces import Equilibria, Expectations, FloatArray, NumberArray, PauliSums, Solution
+from qeqprop.interfaces import (
+    Equilibria,
+    Expectations,
+    FloatArray,
+    Measure,
+    NumberArray,
+    PauliSums,
+    Solution,
+    refuse_device,
+)
 from qeqprop.solvers.exact import Exact
 
 
@@ -41,8 +50,9 @@ class Sampled:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def solve(self, problem: Equilibria, *, precision: float | None = None) -> Solution:
+    def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Settles exactly, then measures."""
+        refuse_device("Sampled", measure)
         if problem.perturbation is not None:
             raise ValueError(
                 "Solver Sampled measures states and cannot give their linear response: use a nudging rule, "

@@ -21,7 +21,16 @@ from qeqprop.engine.thermal import (
     thermal_moments,
     thermal_response,
 )
-from qeqprop.interfaces import Certificate, Equilibria, FloatArray, NotConverged, Solution, Start
+from qeqprop.interfaces import (
+    Certificate,
+    Equilibria,
+    FloatArray,
+    Measure,
+    NotConverged,
+    Solution,
+    Start,
+    refuse_device,
+)
 
 LEAST_SITES = 3
 """Below, the vector kernels have nothing to do, and `Exact` is faster anyway."""
@@ -75,8 +84,9 @@ class Typical:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def solve(self, problem: Equilibria, *, precision: float | None = None) -> Solution:
+    def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Averages over the random vectors, over more of them if a string's standard error exceeds ``precision``."""
+        refuse_device("Typical", measure)
         table = PauliTable.of(problem.hamiltonians.strings)
         hamiltonians, observables = self._coefficients(problem), np.real(problem.observables.coefficients)
         pushes = None if problem.perturbation is None else np.real(problem.perturbation.coefficients)

@@ -1,0 +1,5 @@
+"""Families of circuits for given Pauli strings: one file, one ansatz."""
+
+from qeqprop import lazy_members
+
+__getattr__ = lazy_members(__name__)

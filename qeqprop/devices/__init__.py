@@ -1,0 +1,5 @@
+"""Where circuits run: one file, one kind of device."""
+
+from qeqprop import lazy_members
+
+__getattr__ = lazy_members(__name__)
