@@ -200,13 +200,13 @@ def test_the_lowest_pair_of_tridiagonal_matrices(lanes):
     random = np.random.default_rng(2)
     for size in (1, 2, 5, 40):
         diagonal, off = random.normal(size=(size, lanes)), random.normal(size=(size, lanes))
-        theta, vector = np.empty(lanes), np.empty((size, lanes))
+        inverse, theta, vector = 1 / off, np.empty(lanes), np.empty((size, lanes))
         pivots, scratch, tag = np.empty((size, lanes)), np.empty((SCRATCH, lanes)), (0,) * lanes
-        lowest_pair(size, diagonal, off, theta, False, PRECISION, vector, pivots, scratch, tag)
+        lowest_pair(size, diagonal, off, inverse, theta, False, PRECISION, vector, pivots, scratch, tag)
         cold = theta.copy()
         for distance in (1e-9, 1e-2, 10.0, -10.0):  # good, bad and impossible guesses
             theta[:] = cold + distance
-            lowest_pair(size, diagonal, off, theta, True, PRECISION, vector, pivots, scratch, tag)
+            lowest_pair(size, diagonal, off, inverse, theta, True, PRECISION, vector, pivots, scratch, tag)
             np.testing.assert_allclose(theta, cold, atol=1e-13)
         for lane in range(lanes):
             matrix = np.diag(diagonal[:, lane]) + np.diag(off[1:, lane], 1) + np.diag(off[1:, lane], -1)

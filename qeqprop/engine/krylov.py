@@ -86,7 +86,8 @@ def lowest_state(
     """The lowest state outside the known ones, from the start x, which becomes the unit vector of the state.
 
     Lanczos with the Ritz residual as the test, restarted with the Ritz vector when the workspace is full. The known
-    states are shifted by twice the bound of the norm, to above the spectrum.
+    states are shifted by twice the bound of the norm, to above the spectrum; with ``ease``, where few steps are taken,
+    what rounding brings back of them is projected out now and then.
 
     Args:
         operator: the sums.
@@ -115,10 +116,11 @@ def lowest_state(
     capacity = min(n_rows - 1, operator.dim)  # beyond the dimension there is nothing new, only rounding errors
     begin, end = share(team, size)
     alphas, betas, lengths, ritz, pivots, kept = tables[0], tables[1], tables[2], tables[3], tables[4], tables[5]
-    overlaps = tables[6]
-    alive, theta, dots, frozen = tables[7, 0], tables[7, 1], tables[7, 2], tables[7, 3]
-    sums, weights = tables[8, :2].reshape(-1), tables[8, 2:6].reshape(-1)
-    scratch = tables[9, :SCRATCH]
+    overlaps, inverses = tables[6], tables[7]
+    alive, theta, dots, frozen = tables[8, 0], tables[8, 1], tables[8, 2], tables[8, 3]
+    sums, weights = tables[9, :2].reshape(-1), tables[9, 2:6].reshape(-1)
+    scratch = tables[10, :SCRATCH]
+    n_shifted = n_known if ease == 0.0 else 0
     total = 0
     while True:
         copy((basis, x), sums, sums, begin, end, tag)
@@ -129,7 +131,7 @@ def lowest_state(
             betas[0, lane] = 0.0
             alive[lane] = 1.0
             frozen[lane] = 0.0
-        for k in range(n_known):
+        for k in range(n_shifted):
             inner(size, basis, at(known, k * size), dots, team, tag)
             for lane in range(lanes):
                 overlaps[k, lane] = dots[lane]
@@ -151,8 +153,9 @@ def lowest_state(
             for lane in range(lanes):
                 length = lengths[steps, lane]
                 inverse = 1.0 / length if alive[lane] > 0 else 0.0
+                inverses[steps, lane] = inverse
                 alpha = dots[lane] * inverse * inverse
-                for k in range(n_known):
+                for k in range(n_shifted):
                     share_ = overlaps[k, lane] * inverse
                     alpha += 2.0 * norms[lane] * share_ * share_
                 alphas[steps, lane] = alpha if alive[lane] > 0 else 1e30
@@ -160,8 +163,8 @@ def lowest_state(
                 weights[lanes + lane] = -alpha * inverse
                 weights[2 * lanes + lane] = -length / lengths[steps - 1, lane] if steps and alive[lane] > 0 else 0.0
                 sums[lane], sums[lanes + lane] = 0.0, 0.0
-            if n_known:
-                for k in range(n_known - 1, 0, -1):
+            if n_shifted:
+                for k in range(n_shifted - 1, 0, -1):
                     for lane in range(lanes):  # t is still H u: divide by the length that the step multiplies in
                         dots[lane] = 2.0 * norms[lane] * overlaps[k, lane]
                     axpy((t, at(known, k * size)), dots, dots, begin, end, tag)
@@ -171,11 +174,13 @@ def lowest_state(
                 add_up(team, sums, 2 * lanes)
                 for lane in range(lanes):
                     overlaps[0, lane] = sums[lanes + lane]
-                for k in range(1, n_known):
+                for k in range(1, n_shifted):
                     inner(size, t, at(known, k * size), dots, team, tag)
                     for lane in range(lanes):
                         overlaps[k, lane] = dots[lane]
             else:
+                if n_known and steps % 8 == 7:
+                    project_out(size, t, known, n_known, dots, team, tag)
                 three_term((t, u, p), weights, sums, begin, end, tag)
                 add_up(team, sums, lanes)
             steps += 1
@@ -191,7 +196,9 @@ def lowest_state(
                 betas[steps, lane] = beta
                 lengths[steps, lane] = beta
             if steps >= check or steps >= capacity or finished:
-                lowest_pair(steps, alphas, betas, theta, guessed, precision, ritz, pivots, scratch, tag)
+                lowest_pair(
+                    steps, alphas, betas, inverses, theta, guessed, precision, ritz, pivots, scratch, tag
+                )  # fmt: skip
                 guessed = True  # a larger space holds a lower state
                 worst = 0.0
                 last_chance = finished or steps >= capacity or total >= max_steps
@@ -253,7 +260,7 @@ def lowest_state(
     return total + 1
 
 
-TABLES = 10
+TABLES = 11
 """Tables of scratch that `lowest_state` needs."""
 
 
