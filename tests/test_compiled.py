@@ -235,6 +235,27 @@ def test_single_storage_agrees_to_its_digits(sites, batch, letters):
     np.testing.assert_allclose(single / scale[:, None], double / scale[:, None], atol=1e-6)
 
 
+@pytest.mark.parametrize("field", [0.4, 0.0])
+def test_a_rough_search_for_the_gap_tells_a_degenerate_level(monkeypatch, field):
+    """In single precision the neighbour is found as well as ever, and where it may be the same level, found again."""
+    monkeypatch.setattr(compiled, "ROUGH_SITES", 8)
+    labels = ["".join("Z" if site in (a, a + 1) else "I" for site in range(8)) for a in range(7)]
+    labels += ["".join("Z" if site == a else "I" for site in range(8)) for a in range(8)]
+    labels += ["".join("X" if site == a else "I" for site in range(8)) for a in range(8)]
+    table = PauliTable.of(PauliList(labels))
+    row = np.concatenate([-np.ones(7), -field * np.ones(8), -0.02 * np.ones(8)])  # a ferromagnet with two ground states
+    coefficients = np.stack([row, row + 0.3 * np.random.default_rng(1).normal(size=23)])
+    goals = 1e-11 * np.sum(np.abs(coefficients), axis=1)
+    dense, found = (
+        dense_spectrum(table, coefficients),
+        compiled.lowest_states(layout_of(table), coefficients, 2, 1, goals),
+    )
+    gaps = [spectrum.energies[:, 1] - spectrum.energies[:, 0] for spectrum in (dense, found)]
+    np.testing.assert_allclose(gaps[1], gaps[0], rtol=1e-2, atol=1e-9)
+    assert (gaps[1][0] < 1e-9) == (field == 0.0)
+    np.testing.assert_allclose(found.energies[:, 0], dense.energies[:, 0], atol=1e-11)
+
+
 def test_single_storage_gives_gradients_of_three_digits_and_says_what_it_needs():
     network, random = transverse_ising(sites=9, n_inputs=3), np.random.default_rng(5)
     theta, x, y = random.normal(size=network.n_trainable), random.normal(size=(2, 3)), random.normal(size=(2, 1))

@@ -34,6 +34,11 @@ TEAM_SITES = 17
 BASIS_BYTES = 3 << 29
 """Memory for the Krylov basis of one sample (1.5 GiB); a fuller basis restarts less often."""
 
+ROUGH_SITES = 16
+"""From this many sites on, a state that only tells a gap is found in single precision: half the memory traffic."""
+
+_ROUGH = 1e-6  # of the norm: the residual that single precision reaches
+_RESOLVED = 1e-4  # of the norm: the least gap that single precision may tell
 _BASIS_ROWS = 112
 _MAX_STEPS = 6000
 DOUBLE = np.dtype(np.float64)
@@ -69,15 +74,21 @@ def chunks_of(batch: int, lanes: int) -> IntArray:
 
 
 def _distribute(
-    kernel: str, layout: Layout, batch: int, dtype: np.dtype[Any], numbers_per_lane: Callable[[int], int], work: _Work
+    kernel: str,
+    layout: Layout,
+    batch: int,
+    dtype: np.dtype[Any],
+    numbers_per_lane: Callable[[int], int],
+    work: _Work,
+    samples: IntArray | None = None,
 ) -> None:
-    """Runs ``work(chunks, space, team, tag)`` for all samples, on the threads and lanes that suit the size."""
+    """Runs ``work(chunks, space, team, tag)`` for all samples or some, on the threads and lanes that suit the size."""
     threads = get_threads()
     dim = 1 << layout.sites
     small = layout.sites <= LANE_SITES and (batch > LANES // 2 or dim < TILE)
     lanes = LANES if small else 1
     tag = (0,) * lanes
-    chunks = chunks_of(batch, lanes)
+    chunks = chunks_of(batch, lanes) if samples is None else samples[chunks_of(len(samples), lanes)]
     size = numbers_per_lane(dim * lanes)
     if layout.sites >= max(TEAM_SITES, CHUNK_SITES) and threads > 1:
         space = _spaces(size, 1, dtype)[0]
@@ -135,27 +146,40 @@ def lowest_states(
         dtype: how vectors are stored.
     """
     batch, dim = len(coefficients), 1 << layout.sites
-    coefficients = np.ascontiguousarray(coefficients)
     norms = np.maximum(np.abs(coefficients).sum(axis=1), _TINY)
+    coefficients = np.ascontiguousarray(coefficients)
     vectors = np.empty((batch, n_states, dim), dtype) if start is None else np.array(start, dtype, order="C")
     energies, residuals = np.empty((batch, n_states)), np.empty((batch, n_states))
     elements = np.empty((1 + layout.partner, batch, n_states, layout.strings))
-    kept = (n_states - 1) * (1 + layout.partner)
 
-    def rows_of(size: int) -> int:
-        return max(6, min(_BASIS_ROWS, BASIS_BYTES // (dtype.itemsize * (size + SKEW))))
+    def settle(
+        first: int, last: int, warm: bool, goals: FloatArray, dtype: np.dtype[Any], samples: IntArray | None = None
+    ) -> None:
+        kept = (last - 1) * (1 + layout.partner)
 
-    def numbers(size: int) -> int:
-        own = operator_space(layout) + LANES * layout.strings
-        return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW + own
+        def rows_of(size: int) -> int:
+            return max(6, min(_BASIS_ROWS, BASIS_BYTES // (dtype.itemsize * (size + SKEW))))
 
-    def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
-        tasks.settle(
-            layout, coefficients, chunks, vectors, start is not None, energies, residuals, elements, n_accurate, goals,
-            norms, _MAX_STEPS, rows_of(dim * len(tag)), space, team, tag,
-        )  # fmt: skip
+        def numbers(size: int) -> int:
+            own = operator_space(layout) + LANES * layout.strings
+            return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW + own
 
-    _distribute("lowest states", layout, batch, dtype, numbers, work)
+        def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+            tasks.settle(
+                layout, coefficients, chunks, vectors, first, last, warm, energies, residuals, elements, n_accurate,
+                goals, norms, _MAX_STEPS, rows_of(dim * len(tag)), space, team, tag,
+            )  # fmt: skip
+
+        _distribute("lowest states", layout, batch, dtype, numbers, work, samples)
+
+    if start is not None or dtype != DOUBLE or n_states != n_accurate + 1 or layout.sites < ROUGH_SITES:
+        settle(0, n_states, start is not None, goals, dtype)
+    else:
+        settle(0, n_accurate, False, goals, dtype)
+        settle(n_accurate, n_states, False, np.maximum(goals, _ROUGH * norms), np.dtype(np.float32))
+        close = np.flatnonzero(energies[:, -1] - energies[:, -2] < _RESOLVED * norms)
+        if len(close):  # perhaps one level: that only double precision can tell
+            settle(n_accurate, n_states, True, goals, dtype, close)
     return LowestStates(energies, residuals, vectors, elements)
 
 

@@ -86,8 +86,7 @@ def lowest_state(
     """The lowest state outside the known ones, from the start x, which becomes the unit vector of the state.
 
     Lanczos with the Ritz residual as the test, restarted with the Ritz vector when the workspace is full. The known
-    states are shifted by twice the bound of the norm, to above the spectrum; with ``ease``, where few steps are taken,
-    what rounding brings back of them is projected out now and then.
+    states are shifted by twice the bound of the norm, to above the spectrum.
 
     Args:
         operator: the sums.
@@ -120,7 +119,6 @@ def lowest_state(
     alive, theta, dots, frozen = tables[8, 0], tables[8, 1], tables[8, 2], tables[8, 3]
     sums, weights = tables[9, :2].reshape(-1), tables[9, 2:6].reshape(-1)
     scratch = tables[10, :SCRATCH]
-    n_shifted = n_known if ease == 0.0 else 0
     total = 0
     while True:
         copy((basis, x), sums, sums, begin, end, tag)
@@ -131,7 +129,7 @@ def lowest_state(
             betas[0, lane] = 0.0
             alive[lane] = 1.0
             frozen[lane] = 0.0
-        for k in range(n_shifted):
+        for k in range(n_known):
             inner(size, basis, at(known, k * size), dots, team, tag)
             for lane in range(lanes):
                 overlaps[k, lane] = dots[lane]
@@ -143,7 +141,7 @@ def lowest_state(
         # a look costs as much as a few steps of a small state: the first one comes when the answer may be near, but not
         # so early that a higher state could pass for the lowest at a loose goal
         expected = int((8 + 2 * operator.sites) * min(1.0, math.log10(before) / 11))
-        check = min(capacity, max(10, 6 + operator.sites) if ease > 0 else max(16, expected))
+        check = min(capacity, max(10, 4 + operator.sites) if ease > 0 else max(16, expected))
         done = False
         while True:
             u, t, p = at(basis, steps * width), at(basis, (steps + 1) * width), at(basis, max(steps - 1, 0) * width)
@@ -155,7 +153,7 @@ def lowest_state(
                 inverse = 1.0 / length if alive[lane] > 0 else 0.0
                 inverses[steps, lane] = inverse
                 alpha = dots[lane] * inverse * inverse
-                for k in range(n_shifted):
+                for k in range(n_known):
                     share_ = overlaps[k, lane] * inverse
                     alpha += 2.0 * norms[lane] * share_ * share_
                 alphas[steps, lane] = alpha if alive[lane] > 0 else 1e30
@@ -163,8 +161,8 @@ def lowest_state(
                 weights[lanes + lane] = -alpha * inverse
                 weights[2 * lanes + lane] = -length / lengths[steps - 1, lane] if steps and alive[lane] > 0 else 0.0
                 sums[lane], sums[lanes + lane] = 0.0, 0.0
-            if n_shifted:
-                for k in range(n_shifted - 1, 0, -1):
+            if n_known:
+                for k in range(n_known - 1, 0, -1):
                     for lane in range(lanes):  # t is still H u: divide by the length that the step multiplies in
                         dots[lane] = 2.0 * norms[lane] * overlaps[k, lane]
                     axpy((t, at(known, k * size)), dots, dots, begin, end, tag)
@@ -174,13 +172,11 @@ def lowest_state(
                 add_up(team, sums, 2 * lanes)
                 for lane in range(lanes):
                     overlaps[0, lane] = sums[lanes + lane]
-                for k in range(1, n_shifted):
+                for k in range(1, n_known):
                     inner(size, t, at(known, k * size), dots, team, tag)
                     for lane in range(lanes):
                         overlaps[k, lane] = dots[lane]
             else:
-                if n_known and steps % 8 == 7:
-                    project_out(size, t, known, n_known, dots, team, tag)
                 three_term((t, u, p), weights, sums, begin, end, tag)
                 add_up(team, sums, lanes)
             steps += 1
@@ -221,7 +217,7 @@ def lowest_state(
                 # the residual falls geometrically: look again where it should have arrived, but soon while that is new
                 rate = max(0.1, math.log(before / worst) / (steps - looked))
                 needed = int(math.log(worst) / rate) + 1
-                check = steps + max(4 if ease > 0 else 1, min(needed, 16 if looked else 12))
+                check = steps + max(1, min(needed, 16 if looked else 12))
                 before, looked = worst, steps
         for lane in range(lanes):
             dots[lane] = 0.0

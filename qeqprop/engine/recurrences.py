@@ -83,7 +83,9 @@ class _Part:
                 new.append(self._plus(self._times(a, now[m]), self._plus(self._times(b, old[m]), inner)))
             ends = builder.fcmp_ordered("==", inverse, zero)
             product = self._times(self._times(off, now[0]), new[0])
-            larger = builder.select(builder.fcmp_ordered("<", product, builder.load(worst)), builder.load(worst), product)
+            larger = builder.select(
+                builder.fcmp_ordered("<", product, builder.load(worst)), builder.load(worst), product
+            )
             builder.store(builder.select(ends, self._constant(-float("inf")), larger), worst)
             total = self._plus(builder.load(squares), self._times(now[0], now[0]))
             builder.store(builder.select(ends, zero, total), squares)
@@ -107,9 +109,7 @@ class _Part:
             value = self._plus(
                 self._times(distance, first[m]), self._times(builder.load(coupling), builder.load(below[m]))
             )
-            values.append(
-                self._minus(value, self._times(self._constant(float(m)), first[m - 1])) if m else value
-            )
+            values.append(self._minus(value, self._times(self._constant(float(m)), first[m - 1])) if m else value)
         self._store(builder.load(worst), out, INT64(WORST))
         self._store(self._times(values[0], first[0]), out, INT64(END))
         self._store(self._plus(builder.load(squares), self._times(first[0], first[0])), out, INT64(SQUARES))

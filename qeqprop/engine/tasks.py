@@ -105,20 +105,24 @@ def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
 
 @nb.njit(**OPTIONS)
 def settle(
-    layout, coefficients, chunks, vectors, warm, energies, residuals, elements, n_accurate, goals, norms, max_steps,
-    n_rows, space, team, tag,
+    layout, coefficients, chunks, vectors, n_given, n_states, warm, energies, residuals, elements, n_accurate,
+    goals, norms, max_steps, n_rows, space, team, tag,
 ):  # fmt: skip
     """The lowest states of the samples, one after the other, each outside the ones before.
+
+    The workspace may be of another precision than the vectors.
 
     Args:
         layout: the strings.
         coefficients: (batch, n_strings).
         chunks: (n_chunks, lanes) samples.
-        vectors: (batch, n_states, dim) starts where ``warm``, and results.
+        vectors: (batch, n, dim) starts where ``warm``, and results.
+        n_given: how many of the states are there already; nothing of them is written.
+        n_states: how many to have at the end.
         warm: whether there are starts.
-        energies: (batch, n_states) result.
-        residuals: (batch, n_states) result.
-        elements: (1 or 2, batch, n_states, n_strings) result: real (and imaginary) part of ``<m|P_s|n>`` with the last
+        energies: (batch, n) result.
+        residuals: (batch, n) result.
+        elements: (1 or 2, batch, n, n_strings) result: real (and imaginary) part of ``<m|P_s|n>`` with the last
             accurate state n.
         n_accurate: states solved to the goal; a last one beyond them is good enough to tell the gap.
         goals: (batch,) wanted residuals.
@@ -130,7 +134,7 @@ def settle(
         tag: tuple of as many numbers as lanes.
     """
     lanes = len(tag)
-    _, n_states, dim = vectors.shape
+    dim = vectors.shape[2]
     size = dim * lanes
     width = size + SKEW
     copies = 1 + layout.partner
@@ -144,13 +148,21 @@ def settle(
     energy, residual = np.empty(lanes), np.empty(lanes)
     last = first + n_rows * width + operator_space(layout)
     shared = space[last : last + layout.strings * lanes].reshape((layout.strings, lanes))
-    which = np.zeros(vectors.shape[0] if warm else 0, dtype=np.int64)
+    which = np.zeros(vectors.shape[0], dtype=np.int64)
     begin, end = share(team, size)
     for rows in chunks:
         build_operator(layout, coefficients, rows, diagonal, parts, basis, team, tag)
         for lane in range(lanes):
             goal[lane], norm[lane] = goals[rows[lane]], norms[rows[lane]]
-        for state in range(n_states):
+            if n_given >= n_accurate:
+                floor[lane] = energies[rows[lane], n_accurate - 1]
+        for state in range(n_given):
+            which[:] = state
+            place = state * copies * size
+            gather(vectors, which, rows, known[place : place + size], team, tag)
+            if layout.partner:
+                partner_of(known[place : place + size], known[place + size : place + 2 * size], team)
+        for state in range(n_given, n_states):
             if warm:
                 which[:] = state
                 gather(vectors, which, rows, x, team, tag)
@@ -189,7 +201,7 @@ def settle(
         turned = basis[2 * width :]
         if layout.partner:
             partner_of(x, turned[:size], team)
-        for state in range(n_states):
+        for state in range(n_given, n_states):
             for copy in range(copies):  # Re <i m|P|n> = Im <m|P|n>
                 if state + 1 < n_states:
                     bra = at(known, (state * copies + copy) * size)

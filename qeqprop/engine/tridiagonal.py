@@ -22,7 +22,7 @@ from qeqprop.engine.recurrences import CURVATURE, END, SLOPE, SQUARES, VALUE, WO
 _OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
 
 PRECISION = 1e-10
-"""A step of the eigenvalue, relative, after which nothing more is gained: the next one would be its square."""
+"""The residual, relative to the eigenvalue, after which one more step finds all digits."""
 
 SCRATCH = 7
 """Rows of scratch that `lowest_pair` needs."""
@@ -39,7 +39,7 @@ def lowest_pair(size, diagonal, off_diagonal, inverse, theta, guessed, precision
         inverse: (size, lanes) of the off-diagonal; zero where it vanishes: the rows from there on do not count.
         theta: (lanes,) result; a guess before, if ``guessed``.
         guessed: whether there is a guess: the eigenvalue or a little more, like that of a smaller matrix.
-        precision: stops after a relative step of theta below this; PRECISION finds all digits, of the vector, too.
+        precision: makes the last step at a residual below this, relative to theta; PRECISION finds all digits.
         vector: (size, lanes) result.
         pivots: (size, lanes) scratch.
         scratch: (SCRATCH, lanes).
@@ -67,9 +67,9 @@ def _refined(size, diagonal, off_diagonal, inverse, theta, precision, vector, sc
         for lane in range(lanes):
             if not scratch[WORST, lane] < 0.0:  # or the numbers ran out
                 return False
-            step = scratch[END, lane] / scratch[SQUARES, lane]
-            theta[lane] += step
-            moving |= not abs(step) <= precision * abs(theta[lane])
+            limit = precision * theta[lane]  # of the residual, |f| / |w|
+            moving |= not scratch[VALUE, lane] ** 2 <= limit * limit * scratch[SQUARES, lane]
+            theta[lane] += scratch[END, lane] / scratch[SQUARES, lane]
         if not moving:
             break
     solve_upwards(size, diagonal, off_diagonal, inverse, theta, vector, scratch, tag)
