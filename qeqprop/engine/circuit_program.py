@@ -24,7 +24,7 @@ BLOCK, COLUMNS, FULL = range(3)
 """Kinds of steps."""
 
 PREPARE, STORE, COLLECT, REPORT, FORWARD, BACKWARD, SLOPES, APPLY, EXPECT = range(9)
-"""Kinds of tasks. The first four are for one thread."""
+"""Kinds of tasks."""
 
 BLOCK_BITS = 13
 """The lowest qubits of a state that are taken together; what a block needs on the way back fits the second cache."""

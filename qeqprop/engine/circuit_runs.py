@@ -7,16 +7,17 @@ shared among them; where there are fewer samples than threads and the state is l
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import repeat
 from threading import local
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
-from qeqprop.engine.circuit_program import COLLECT, EXPECT, PREPARE, REPORT, STORE
-from qeqprop.engine.threads import get_threads
+from qeqprop.engine.circuit_program import EXPECT, PREPARE, REPORT
+from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def run_circuit(
     from qeqprop.engine import circuit_sweep as sweep
     from qeqprop.engine.circuit_frames import turned_strings
     from qeqprop.engine.compilation import announced
+    from qeqprop.engine.team import teams
 
     answers = amplitudes if numbers is None else numbers
     batch = 0 if answers is None else len(answers)
@@ -87,45 +89,20 @@ def run_circuit(
     threads = get_threads()
     if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
         threads = 1
-    if threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads:
-        _share_states(sweep.run, tasks, arguments, batch, _buffers(circuit, size, threads, stored, shared=True))
-        return
-    threads = min(threads, batch)
-    buffers = _buffers(circuit, size, threads, stored, shared=False)
-    if threads == 1:
-        with announced("circuits"):
-            sweep.run(tasks, *arguments, buffers[0], 0, 1, 0, 1)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(sweep.run, tasks, *arguments, buffers[k], k, threads, 0, 1) for k in range(threads)]
-        for job in jobs:
-            job.result()
+    shared = threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads
+    threads = min(threads, circuit.dim >> program.low if shared else batch)
+    buffers = _buffers(circuit, size, threads, stored, shared=shared)
+    if shared:
+        shares = zip(buffers, teams(threads), repeat(0), repeat(1))
+    else:
+        shares = zip(buffers, repeat(teams(1)[0]), range(threads), repeat(threads))
+    with announced("circuits"):
+        run([partial(sweep.run, tasks, *arguments, *share) for share in shares])
 
 
 def storable(circuit: Circuit) -> bool:
     """Whether a gradient stores its states: they are not large, and all layers are diagonal or rotate single qubits."""
     return circuit.is_simple and len(circuit.compiled.steps) << circuit.num_qubits <= STORED_AMPLITUDES
-
-
-def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: int, buffers: list[Buffers]) -> None:
-    """One sample after the other, all threads on each task."""
-    threads = len(buffers)
-    with ThreadPoolExecutor(threads) as pool:
-        for sample in range(batch):
-            for task in tasks:
-                one = task[None]
-                if task[0] in (PREPARE, COLLECT, REPORT):
-                    for own in buffers:
-                        run(one, *arguments, own, sample, batch, 0, 1)
-                elif task[0] == STORE:
-                    run(one, *arguments, buffers[0], sample, batch, 0, 1)
-                else:
-                    jobs = [
-                        pool.submit(run, one, *arguments, own, sample, batch, thread, threads)
-                        for thread, own in enumerate(buffers)
-                    ]
-                    for job in jobs:
-                        job.result()
 
 
 _kept = local()
