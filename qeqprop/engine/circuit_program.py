@@ -26,6 +26,9 @@ BLOCK, COLUMNS, FULL = range(3)
 PREPARE, STORE, COLLECT, REPORT, FORWARD, BACKWARD, SLOPES, APPLY, EXPECT = range(9)
 """Kinds of tasks."""
 
+ZERO, PLUS, GIVEN = range(3)
+"""Kinds of initial states."""
+
 BLOCK_BITS = 13
 """The lowest qubits of a state that are taken together; what a block needs on the way back fits the second cache."""
 

@@ -7,16 +7,16 @@ shared among them; where there are fewer samples than threads and the state is l
 from __future__ import annotations
 
 import math
-from functools import partial
-from itertools import repeat
+from functools import cache, partial
 from threading import local
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
-from qeqprop.engine.circuit_program import EXPECT, PREPARE, REPORT
+from qeqprop.engine.circuit_frames import turned_strings
+from qeqprop.engine.circuit_program import EXPECT, GIVEN, PLUS, PREPARE, REPORT, ZERO
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
@@ -37,6 +37,8 @@ STORED_AMPLITUDES = 1 << 21
 """Amplitudes of all states that a gradient may store on the way (32 MiB). To read more from memory takes longer than to
 find them again on the way back."""
 
+_NO_STRINGS, _NO_NUMBERS = np.zeros((0, 3), dtype=np.int64), np.zeros((1, 0))
+_NO_STATE = np.zeros((1, 0), dtype=np.complex128)
 _EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
 
 _LINE = 8  # numbers in a cache line
@@ -55,49 +57,53 @@ def run_circuit(
     coefficients: FloatArray | None = None,
 ) -> None:
     """Fills ``numbers`` or ``amplitudes``; see `circuit_sweep.run`."""
-    from qeqprop.engine import circuit_sweep as sweep
-    from qeqprop.engine.circuit_frames import turned_strings
-    from qeqprop.engine.compilation import announced
-    from qeqprop.engine.team import teams
-
-    answers = amplitudes if numbers is None else numbers
-    batch = 0 if answers is None else len(answers)
-    kind, given = sweep.PLUS if circuit.start == "plus" else sweep.ZERO, np.zeros((1, 0), dtype=np.complex128)
+    kernel, team, announced = _loaded()
+    batch = len(numbers) if numbers is not None else 0 if amplitudes is None else len(amplitudes)
+    kind, given = PLUS if circuit.start == "plus" else ZERO, _NO_STATE
     if start is not None:
         given = np.atleast_2d(np.ascontiguousarray(start, dtype=np.complex128))
         check_shape("start", given, "(batch, dim)", (None, circuit.dim))
         if len(given) not in (1, batch):
             raise ValueError(f"Argument `start` must hold one state or {batch}, but holds {len(given)}.")
-        kind = sweep.GIVEN
+        kind = GIVEN
     if batch == 0:
         return
-    tasks = _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"]
     program = circuit.compiled
     arguments = (
+        _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"],
         program,
         parameters,
-        turned_strings(np.zeros((0, 3), dtype=np.int64) if strings is None else strings, program.end),
-        np.zeros((1, 0)) if coefficients is None else coefficients,
+        _NO_STRINGS if strings is None else turned_strings(strings, program.end),
+        _NO_NUMBERS if coefficients is None else coefficients,
         circuit.num_qubits,
         kind,
         given,
         np.zeros((batch, 0)) if numbers is None else numbers,
-        np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
+        _NO_STATE if amplitudes is None else amplitudes,
     )
-    size = max(program.items.shape[1], 0 if strings is None else len(strings)) + 1
+    size = max(len(program.affine), 0 if strings is None else len(strings)) + 1
     stored = want == "gradients" and storable(circuit)
-    threads = get_threads()
-    if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
-        threads = 1
-    shared = threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads
-    threads = min(threads, circuit.dim >> program.low if shared else batch)
-    buffers = _buffers(circuit, size, threads, stored, shared=shared)
-    if shared:
-        shares = zip(buffers, teams(threads), repeat(0), repeat(1))
-    else:
-        shares = zip(buffers, repeat(teams(1)[0]), range(threads), repeat(threads))
+    threads = get_threads() if batch * circuit.dim * (len(circuit.x) + 1) >= WORTH_THREADS else 1
+    shared = circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads
+    threads = min(threads, 1 << (program.qubits - program.low) if shared else batch)
+    buffers = _buffers(circuit, size, threads, stored, shared=shared and threads > 1)
     with announced("circuits"):
-        run([partial(sweep.run, tasks, *arguments, *share) for share in shares])
+        if threads == 1:
+            kernel(*arguments, buffers[0], team.alone(), 0, 1)
+        elif shared:
+            members = zip(buffers, team.teams(threads), strict=True)
+            run([partial(kernel, *arguments, own, member, 0, 1) for own, member in members])
+        else:
+            run([partial(kernel, *arguments, buffers[k], team.alone(), k, threads) for k in range(threads)])
+
+
+@cache
+def _loaded() -> tuple[Any, Any, Any]:
+    """Compiled code is loaded when first used."""
+    from qeqprop.engine import circuit_sweep, team
+    from qeqprop.engine.compilation import announced
+
+    return circuit_sweep.run, team, announced
 
 
 def storable(circuit: Circuit) -> bool:
@@ -124,16 +130,16 @@ def _buffers(circuit: Circuit, size: int, threads: int, stored: bool, *, shared:
     from qeqprop.engine.circuit_passes import Buffers
 
     program = circuit.compiled
-    block, gathered = (1 << int(bits) for bits in program.sizes)
-    n_items = program.items.shape[1]
     n_kept = len(program.steps) if stored else 0
-    key = (program.qubits, block, gathered, n_items, len(program.layers), size, threads, n_kept, shared)
+    n_items, n_layers = len(program.affine), len(program.layers)
+    key = (program.qubits, program.low, program.narrow, n_items, n_layers, size, threads, n_kept, shared)
     if getattr(_kept, "key", None) == key:
         return _kept.buffers
+    block, gathered = (1 << int(bits) for bits in program.sizes)
     common = (
         _aligned(4, (1 << program.qubits) + _SKEW),
         np.empty((n_items, 2)),
-        np.empty((len(program.layers), 2, program.qubits)),
+        np.empty((n_layers, 2, program.qubits)),
         _aligned(n_kept, 2, (1 << program.qubits) + _SKEW),
     )
     buffers = [

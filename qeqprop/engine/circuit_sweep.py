@@ -25,20 +25,19 @@ from qeqprop.engine.circuit_program import (
     FLIPS,
     FULL,
     INDEX,
+    PLUS,
     PREPARE,
     REPORT,
     STORE,
     TOP,
     TURN_Y,
+    ZERO,
     X,
     Z,
 )
 from qeqprop.engine.circuit_strings import apply_block, expect_block
 from qeqprop.engine.team import wait
 from qeqprop.engine.vectors import WIDTH
-
-ZERO, PLUS, GIVEN = range(3)
-"""Kinds of initial states."""
 
 
 @compiled
@@ -139,7 +138,7 @@ def run(
                 for k in range(begin, end):
                     re, im = by_quarters(pr[k], pi[k], -count_bits(k & program.end))
                     amplitudes[sample, k] = complex(re, im)
-            elif task == COLLECT or task == REPORT:
+            elif task in (COLLECT, REPORT):
                 for rank in range(team.ranks):  # always in this order, so that sums are the same each time
                     if rank == team.rank:
                         if task == COLLECT:
