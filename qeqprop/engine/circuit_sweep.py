@@ -35,7 +35,7 @@ from qeqprop.engine.circuit_program import (
     X,
     Z,
 )
-from qeqprop.engine.circuit_strings import apply_block, expect_block
+from qeqprop.engine.circuit_strings import apply_blocks, expect_block
 from qeqprop.engine.team import wait
 from qeqprop.engine.vectors import WIDTH
 
@@ -149,10 +149,9 @@ def run(
                     wait(team)
             elif task == APPLY:
                 row = coefficients[sample % len(coefficients)]
-                for block in range(begin, end):
-                    buffers.partial[-1] += apply_block(
-                        strings, row, low, block, pr, pi, lr, li, real, buffers.small[FOUND], signs, sums
-                    )
+                buffers.partial[-1] += apply_blocks(
+                    strings, row, low, begin, end, pr, pi, lr, li, real, buffers.small[FOUND], signs, sums
+                )
             elif task == EXPECT:
                 for block in range(begin, end):
                     expect_block(strings, low, block, pr, pi, real, signs, sums, buffers.partial)
