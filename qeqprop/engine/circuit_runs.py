@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qeqprop.engine.circuit_passes import Buffers
     from qeqprop.engine.circuits import Circuit
 
-SHARED_QUBITS = 15
+SHARED_QUBITS = 14
 """From here on threads may share one state; below, waking them costs more than it saves."""
 
 WORTH_THREADS = 1 << 19
