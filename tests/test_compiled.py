@@ -1,6 +1,7 @@
 """The compiled engine against dense matrices: every kernel, every layout of vectors, one thread and a team."""
 
 from itertools import combinations
+from threading import Barrier, get_ident
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from qeqprop.engine.eigen import complex_picture, dense_spectrum, lowest_spectru
 from qeqprop.engine.layout import layout_of
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.response import eigenstate_response
-from qeqprop.engine.threads import get_threads, set_threads, threads
+from qeqprop.engine.threads import get_threads, run, set_threads, threads
 from qeqprop.engine.tridiagonal import PRECISION, SCRATCH, lowest_pair
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.solvers.exact import Exact
@@ -276,3 +277,25 @@ def test_the_caller_chooses_the_threads():
     for wrong in (0, 1.5, True, 100, "two"):
         with pytest.raises(ValueError, match="from 1 to 64"):
             set_threads(wrong)
+
+
+def test_tasks_run_together_each_on_a_thread_of_its_own():
+    for _ in range(3):
+        barrier, seen = Barrier(4), []
+
+        def task(barrier=barrier, seen=seen):
+            barrier.wait(10)  # passes only if all four have come
+            seen.append(get_ident())
+
+        run([task] * 4)
+        assert len(set(seen)) == 4
+        assert get_ident() in seen
+
+
+def test_a_failure_on_another_thread_is_raised():
+    def fail():
+        raise ArithmeticError("lost")
+
+    for tasks in ([fail], [fail, list], [list, fail]):
+        with pytest.raises(ArithmeticError, match="lost"):
+            run(tasks)

@@ -34,7 +34,7 @@ from qeqprop.engine.circuit_vectors import (
     pointers_of,
     stores,
 )
-from qeqprop.engine.vectors import INT64, WIDTH, add, flip_lanes, load, multiply, splat, store, subtract
+from qeqprop.engine.vectors import INT64, WIDTH, add, flip_lanes, multiply, splat, subtract
 
 _PLACE, _NUMBER = types.intp, types.float64
 Butterfly = Callable[[Builder, Any, Any, Any], tuple[Any, Any]]
@@ -222,50 +222,3 @@ def hadamard_tiles(typing: Any, plane: Any, length: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(plane, _PLACE), emit
-
-
-@intrinsic
-def field_tiles(
-    typing: Any, target: Any, source: Any, length: Any, h0: Any, h1: Any, h2: Any, h3: Any, h4: Any, h5: Any
-) -> Any:
-    """``target += sum_k h_k (i Y_k) source`` over the lowest `TILE_BITS` qubits."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, [0, 1])
-        fields = [splat(builder, value) for value in args[3 : 3 + TILE_BITS]]
-        lanes = [multiply(builder, builder.fneg(fields[bit]), bit_signs(bit)) for bit in range(LANE_BITS)]
-        with loop(builder, args[2], 1 << TILE_BITS) as number:
-            places = [builder.add(number, place) for place in _TILE_PLACES]
-            _add_field(builder, pointers, places, lanes, fields[LANE_BITS:])
-        return context.get_dummy_value()
-
-    return types.void(target, source, _PLACE, *[_NUMBER] * 6), emit
-
-
-@intrinsic
-def field_sweep(typing: Any, target: Any, source: Any, length: Any, stride: Any, h0: Any, h1: Any, h2: Any) -> Any:
-    """The same for three qubits, the first that of ``stride``."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, [0, 1])
-        fields = [splat(builder, value) for value in args[4:7]]
-        with loop(builder, builder.lshr(args[2], INT64(SWEEP_BITS)), WIDTH) as number:
-            places = places_of(builder, number, args[3], SWEEP_BITS)
-            _add_field(builder, pointers, places, [], fields)
-        return context.get_dummy_value()
-
-    return types.void(target, source, _PLACE, _PLACE, *[_NUMBER] * 3), emit
-
-
-def _add_field(
-    builder: Builder, pointers: list[Any], places: list[Any], lanes: Sequence[Any], fields: Sequence[Any]
-) -> None:
-    source = loads(builder, pointers[1], places)
-    for k, place in enumerate(places):
-        total = load(builder, pointers[0], place)
-        for bit, field in enumerate(lanes):
-            total = multiply_add(builder, field, flip_lanes(builder, source[k], 1 << bit), total)
-        for bit, field in enumerate(fields):
-            signed = builder.fneg(field) if k >> bit & 1 else field
-            total = multiply_add(builder, signed, source[k ^ 1 << bit], total)
-        store(builder, total, pointers[0], place)

@@ -24,7 +24,10 @@ BLOCK, COLUMNS, FULL = range(3)
 """Kinds of steps."""
 
 PREPARE, STORE, COLLECT, REPORT, FORWARD, BACKWARD, SLOPES, APPLY, EXPECT = range(9)
-"""Kinds of tasks. The first four are for one thread."""
+"""Kinds of tasks."""
+
+ZERO, PLUS, GIVEN = range(3)
+"""Kinds of initial states."""
 
 BLOCK_BITS = 13
 """The lowest qubits of a state that are taken together; what a block needs on the way back fits the second cache."""

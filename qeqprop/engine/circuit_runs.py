@@ -7,7 +7,7 @@ shared among them; where there are fewer samples than threads and the state is l
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from threading import local
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
-from qeqprop.engine.circuit_program import COLLECT, EXPECT, PREPARE, REPORT, STORE
-from qeqprop.engine.threads import get_threads
+from qeqprop.engine.circuit_frames import turned_strings
+from qeqprop.engine.circuit_program import EXPECT, GIVEN, PLUS, PREPARE, REPORT, ZERO
+from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from qeqprop.engine.circuit_passes import Buffers
     from qeqprop.engine.circuits import Circuit
 
-SHARED_QUBITS = 15
+SHARED_QUBITS = 14
 """From here on threads may share one state; below, waking them costs more than it saves."""
 
 WORTH_THREADS = 1 << 19
@@ -36,6 +37,8 @@ STORED_AMPLITUDES = 1 << 21
 """Amplitudes of all states that a gradient may store on the way (32 MiB). To read more from memory takes longer than to
 find them again on the way back."""
 
+_NO_STRINGS, _NO_NUMBERS = np.zeros((0, 3), dtype=np.int64), np.zeros((1, 0))
+_NO_STATE = np.zeros((1, 0), dtype=np.complex128)
 _EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
 
 _LINE = 8  # numbers in a cache line
@@ -54,78 +57,58 @@ def run_circuit(
     coefficients: FloatArray | None = None,
 ) -> None:
     """Fills ``numbers`` or ``amplitudes``; see `circuit_sweep.run`."""
-    from qeqprop.engine import circuit_sweep as sweep
-    from qeqprop.engine.circuit_frames import turned_strings
-    from qeqprop.engine.compilation import announced
-
-    answers = amplitudes if numbers is None else numbers
-    batch = 0 if answers is None else len(answers)
-    kind, given = sweep.PLUS if circuit.start == "plus" else sweep.ZERO, np.zeros((1, 0), dtype=np.complex128)
+    kernel, team, announced = _loaded()
+    batch = len(numbers) if numbers is not None else 0 if amplitudes is None else len(amplitudes)
+    kind, given = PLUS if circuit.start == "plus" else ZERO, _NO_STATE
     if start is not None:
         given = np.atleast_2d(np.ascontiguousarray(start, dtype=np.complex128))
         check_shape("start", given, "(batch, dim)", (None, circuit.dim))
         if len(given) not in (1, batch):
             raise ValueError(f"Argument `start` must hold one state or {batch}, but holds {len(given)}.")
-        kind = sweep.GIVEN
+        kind = GIVEN
     if batch == 0:
         return
-    tasks = _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"]
     program = circuit.compiled
     arguments = (
+        _EXPECT_TASKS if want == "expectations" else circuit.tasks[want == "gradients"],
         program,
         parameters,
-        turned_strings(np.zeros((0, 3), dtype=np.int64) if strings is None else strings, program.end),
-        np.zeros((1, 0)) if coefficients is None else coefficients,
+        _NO_STRINGS if strings is None else turned_strings(strings, program.end),
+        _NO_NUMBERS if coefficients is None else coefficients,
         circuit.num_qubits,
         kind,
         given,
         np.zeros((batch, 0)) if numbers is None else numbers,
-        np.zeros((1, 0), dtype=np.complex128) if amplitudes is None else amplitudes,
+        _NO_STATE if amplitudes is None else amplitudes,
     )
-    size = max(program.items.shape[1], 0 if strings is None else len(strings)) + 1
+    size = max(len(program.affine), 0 if strings is None else len(strings)) + 1
     stored = want == "gradients" and storable(circuit)
-    threads = get_threads()
-    if batch * circuit.dim * (len(circuit.x) + 1) < WORTH_THREADS:
-        threads = 1
-    if threads > 1 and circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads:
-        _share_states(sweep.run, tasks, arguments, batch, _buffers(circuit, size, threads, stored, shared=True))
-        return
-    threads = min(threads, batch)
-    buffers = _buffers(circuit, size, threads, stored, shared=False)
-    if threads == 1:
-        with announced("circuits"):
-            sweep.run(tasks, *arguments, buffers[0], 0, 1, 0, 1)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(sweep.run, tasks, *arguments, buffers[k], k, threads, 0, 1) for k in range(threads)]
-        for job in jobs:
-            job.result()
+    threads = get_threads() if batch * circuit.dim * (len(circuit.x) + 1) >= WORTH_THREADS else 1
+    shared = circuit.num_qubits >= SHARED_QUBITS and batch < 2 * threads
+    threads = min(threads, 1 << (program.qubits - program.low) if shared else batch)
+    buffers = _buffers(circuit, size, threads, stored, shared=shared and threads > 1)
+    with announced("circuits"):
+        if threads == 1:
+            kernel(*arguments, buffers[0], team.alone(), 0, 1)
+        elif shared:
+            members = zip(buffers, team.teams(threads), strict=True)
+            run([partial(kernel, *arguments, own, member, 0, 1) for own, member in members])
+        else:
+            run([partial(kernel, *arguments, buffers[k], team.alone(), k, threads) for k in range(threads)])
+
+
+@cache
+def _loaded() -> tuple[Any, Any, Any]:
+    """Compiled code is loaded when first used."""
+    from qeqprop.engine import circuit_sweep, team
+    from qeqprop.engine.compilation import announced
+
+    return circuit_sweep.run, team, announced
 
 
 def storable(circuit: Circuit) -> bool:
     """Whether a gradient stores its states: they are not large, and all layers are diagonal or rotate single qubits."""
     return circuit.is_simple and len(circuit.compiled.steps) << circuit.num_qubits <= STORED_AMPLITUDES
-
-
-def _share_states(run: Any, tasks: IntArray, arguments: tuple[Any, ...], batch: int, buffers: list[Buffers]) -> None:
-    """One sample after the other, all threads on each task."""
-    threads = len(buffers)
-    with ThreadPoolExecutor(threads) as pool:
-        for sample in range(batch):
-            for task in tasks:
-                one = task[None]
-                if task[0] in (PREPARE, COLLECT, REPORT):
-                    for own in buffers:
-                        run(one, *arguments, own, sample, batch, 0, 1)
-                elif task[0] == STORE:
-                    run(one, *arguments, buffers[0], sample, batch, 0, 1)
-                else:
-                    jobs = [
-                        pool.submit(run, one, *arguments, own, sample, batch, thread, threads)
-                        for thread, own in enumerate(buffers)
-                    ]
-                    for job in jobs:
-                        job.result()
 
 
 _kept = local()
@@ -147,16 +130,16 @@ def _buffers(circuit: Circuit, size: int, threads: int, stored: bool, *, shared:
     from qeqprop.engine.circuit_passes import Buffers
 
     program = circuit.compiled
-    block, gathered = (1 << int(bits) for bits in program.sizes)
-    n_items = program.items.shape[1]
     n_kept = len(program.steps) if stored else 0
-    key = (program.qubits, block, gathered, n_items, len(program.layers), size, threads, n_kept, shared)
+    n_items, n_layers = len(program.affine), len(program.layers)
+    key = (program.qubits, program.low, program.narrow, n_items, n_layers, size, threads, n_kept, shared)
     if getattr(_kept, "key", None) == key:
         return _kept.buffers
+    block, gathered = (1 << int(bits) for bits in program.sizes)
     common = (
         _aligned(4, (1 << program.qubits) + _SKEW),
         np.empty((n_items, 2)),
-        np.empty((len(program.layers), 2, program.qubits)),
+        np.empty((n_layers, 2, program.qubits)),
         _aligned(n_kept, 2, (1 << program.qubits) + _SKEW),
     )
     buffers = [

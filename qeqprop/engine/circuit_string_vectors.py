@@ -16,9 +16,23 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from qeqprop.engine import addresses
 from qeqprop.engine.circuit_products import load_pair, store_pair
-from qeqprop.engine.circuit_vectors import LANE_BITS, accumulators, collect, deposit, loop, pointers_of
+from qeqprop.engine.circuit_vectors import (
+    LANE_BITS,
+    SWEEP_BITS,
+    TILE_BITS,
+    accumulators,
+    bit_signs,
+    collect,
+    deposit,
+    loads,
+    loop,
+    pointers_of,
+    stores,
+)
 from qeqprop.engine.vectors import (
+    DOUBLE,
     INT64,
     WIDTH,
     flip_lanes,
@@ -99,20 +113,6 @@ def string_add(
 
 
 @intrinsic
-def weigh(typing: Any, re: Any, im: Any, a: Any, b: Any, place: Any, q: Any, entry: Any) -> Any:
-    """``re = q a, im = q b`` for a vector of real numbers ``q[entry]``."""
-
-    def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        pointers = pointers_of(context, builder, signature, args, [0, 1, 2, 3])
-        weights = load(builder, pointers_of(context, builder, signature, args, [5])[0], args[6])
-        a, b = load_pair(builder, pointers[2:], args[4])
-        store_pair(builder, (multiply(builder, weights, a), multiply(builder, weights, b)), pointers, args[4])
-        return context.get_dummy_value()
-
-    return types.void(re, im, a, b, _PLACE, q, _PLACE), emit
-
-
-@intrinsic
 def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, start: Any, length: Any, sums: Any) -> Any:
     """Adds ``re a + im b``, over a range of places, to the vector ``sums[0]``."""
 
@@ -134,24 +134,56 @@ def overlap(typing: Any, re: Any, im: Any, a: Any, b: Any, start: Any, length: A
 
 
 @intrinsic
-def far_add(
-    typing: Any, target: Any, source: Any, start: Any, length: Any, x0: Any, x1: Any, x2: Any, x3: Any,
-    c0: Any, c1: Any, c2: Any, c3: Any,
+def sum_tiles(
+    typing: Any, target: Any, own: Any, other: Any, start: Any, length: Any, q: Any, x: Any, z: Any, factors: Any,
+    evens: Any, count: Any, weight: Any, sums: Any, h0: Any, h1: Any, h2: Any, h3: Any, h4: Any, h5: Any,
 ) -> Any:  # fmt: skip
-    """``target[k] += sum_j c_j source[k xor x_j]`` over four masks that leave the lanes alone, on a range of places."""
+    """One plane of ``H psi`` over a range of places, tile after tile, for strings that take whole tiles to tiles.
+
+    ``target = q own + sum_s f_s P_s own + weight (sum_t f_t P_t - sum_k h_k (i Y_k)) other``: the strings s are the
+    first ``evens`` of ``count``, the strings t the others, Y_k acts on qubit k of the tile, and P is X^x Z^z but for
+    the factor. Adds ``sum own target`` to the vector ``sums[0]``.
+    """
 
     def emit(context: Any, builder: Builder, signature: Any, args: Any) -> Any:
-        target, source = pointers_of(context, builder, signature, args, [0, 1])
-        factors = [splat(builder, value) for value in args[8:12]]
-        with loop(builder, args[3], WIDTH) as k:
-            place = builder.add(args[2], k)
-            total = load(builder, target, place)
-            for mask, factor in zip(args[4:8], factors, strict=True):
-                total = multiply_add(builder, factor, load(builder, source, builder.xor(place, mask)), total)
-            store(builder, total, target, place)
+        target, own, other = pointers_of(context, builder, signature, args, [0, 1, 2])
+        q, x, z, factors, sums = pointers_of(context, builder, signature, args, [5, 6, 7, 8, 12])
+        start, length, evens, count, weight = args[3], args[4], args[9], args[10], args[11]
+        fields = [splat(builder, builder.fneg(builder.fmul(weight, value))) for value in args[13 : 13 + TILE_BITS]]
+        lanes = [multiply(builder, builder.fneg(fields[bit]), bit_signs(bit)) for bit in range(LANE_BITS)]
+        (found,) = accumulators(builder, 1, ways=4)
+        totals = addresses.accumulators(builder, 1 << SWEEP_BITS)
+        steps = [INT64(k * WIDTH) for k in range(1 << SWEEP_BITS)]
+        with loop(builder, length, 1 << TILE_BITS) as entry:
+            place = builder.add(start, entry)
+            here = loads(builder, own, [builder.add(place, step) for step in steps])
+            there = loads(builder, other, [builder.add(place, step) for step in steps])
+            for k, total in enumerate(totals):
+                value = multiply(builder, load(builder, q, builder.add(entry, steps[k])), here[k])
+                for bit, field in enumerate(lanes):
+                    value = multiply_add(builder, field, flip_lanes(builder, there[k], 1 << bit), value)
+                for bit, field in enumerate(fields[LANE_BITS:]):
+                    signed = builder.fneg(field) if k >> bit & 1 else field
+                    value = multiply_add(builder, signed, there[k ^ 1 << bit], value)
+                builder.store(value, total)
+            for first, last, source, scale in ((INT64(0), evens, own, DOUBLE(1.0)), (evens, count, other, weight)):
+                with addresses.loop(builder, first, last) as (s, _):
+                    partner = builder.xor(place, builder.load(builder.gep(x, [s])))
+                    sign = addresses.sign_of_parity(builder, partner, builder.load(builder.gep(z, [s])))
+                    factor = builder.fmul(builder.fmul(scale, sign), builder.load(builder.gep(factors, [s])))
+                    for step, total in zip(steps, totals, strict=True):
+                        value = load(builder, source, builder.add(partner, step))
+                        value = multiply_add(builder, splat(builder, factor), value, builder.load(total))
+                        builder.store(value, total)
+            values = [builder.load(total) for total in totals]
+            collect(builder, [(a, b, 1) for a, b in zip(here, values, strict=True)], found)
+            stores(builder, values, target, [builder.add(place, step) for step in steps])
+        deposit(builder, [found], sums, [None])
         return context.get_dummy_value()
 
-    return types.void(target, source, *[_PLACE] * 6, *[_NUMBER] * 4), emit
+    return types.void(
+        target, own, other, _PLACE, _PLACE, q, x, z, factors, _PLACE, _PLACE, _NUMBER, sums, *[_NUMBER] * 6
+    ), emit
 
 
 @intrinsic

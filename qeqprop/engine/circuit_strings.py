@@ -10,15 +10,17 @@ kernel takes the two source arrays in the order that needs one real factor each.
 
 from __future__ import annotations
 
-from qeqprop.engine.circuit_butterflies import field_sweep, field_tiles
+import numpy as np
+
 from qeqprop.engine.circuit_kernels import compiled, drain, hadamard
 from qeqprop.engine.circuit_products import sign_of
 from qeqprop.engine.circuit_program import X, Y, Z
-from qeqprop.engine.circuit_string_vectors import far_add, overlap, string_add, string_dot, string_turn, weigh
-from qeqprop.engine.circuit_vectors import SWEEP_BITS, TILE_BITS
+from qeqprop.engine.circuit_string_vectors import overlap, string_add, string_dot, string_turn, sum_tiles
+from qeqprop.engine.circuit_vectors import TILE_BITS
 from qeqprop.engine.vectors import WIDTH
 
 LANES = WIDTH - 1
+TILE = 1 << TILE_BITS
 
 
 @compiled
@@ -106,84 +108,74 @@ def diagonal_block(strings, coefficients, low, block, q):
 
 
 @compiled
-def is_far(x, z, length):
-    """Whether a string leaves the lanes alone and has one sign on each block."""
-    return x != 0 and x & LANES == 0 and z & (length - 1) == 0
+def is_far(x, z):
+    """Whether a string takes whole tiles to others, with one sign on each."""
+    return x != 0 and (x | z) & (TILE - 1) == 0
 
 
 @compiled
-def is_field(x, z, y, length):
-    """Whether a string is a single Y within blocks."""
-    return x == z and y & 1 and x & (x - 1) == 0 and x < length
+def is_field(x, z, y):
+    """Whether a string is a single Y within tiles."""
+    return x == z and y & 1 and x & (x - 1) == 0 and x < TILE
 
 
 @compiled
-def far_strings(strings, coefficients, start, length, odd, target, source, weight):
-    """Adds the far strings with an even or an odd number of Y to one plane, four in one go."""
-    waiting = 0
-    m0 = m1 = m2 = m3 = 0
-    c0 = c1 = c2 = c3 = 0.0
-    for s in range(len(coefficients) + 1):
-        if s < len(coefficients):
-            x, z, y = strings[s, X], strings[s, Z], strings[s, Y]
-            if coefficients[s] == 0.0 or y & 1 != odd or not is_far(x, z, length):
-                continue
-            c = weight * coefficients[s] * sign_of((start ^ x) & z)
-            m0, m1, m2, m3 = m1, m2, m3, x
-            c0, c1, c2, c3 = c1, c2, c3, c if y < 2 else -c
-            waiting += 1
-        if waiting == 4 or (s == len(coefficients) and waiting):
-            far_add(target, source, start, length, m0, m1, m2, m3, c0, c1, c2, c3)
-            waiting = 0
-            c0 = c1 = c2 = c3 = 0.0
+def sort_strings(strings, coefficients, x, z, factors, fields):
+    """Lists the far strings, first those with an even number of Y, and adds up the fields.
 
-
-@compiled
-def find_fields(strings, coefficients, length, fields):
-    """Adds up the coefficients of single Y within blocks; whether there are any."""
+    Returns how many have an even number, how many there are, and whether other strings are left.
+    """
     fields[:] = 0.0
-    found = False
-    for s in range(len(coefficients)):
-        x, z, y = strings[s, X], strings[s, Z], strings[s, Y]
-        if coefficients[s] != 0.0 and is_field(x, z, y, length):
-            fields[pivot_of(x)] += coefficients[s] if y < 2 else -coefficients[s]
-            found = True
-    return found
-
-
-@compiled
-def add_fields(target, source, low, fields, weight):
-    """``target += weight sum_k fields[k] (i Y_k) source`` on one block."""
-    h0, h1, h2, h3, h4 = fields[0], fields[1], fields[2], fields[3], fields[4]
-    h0, h1, h2, h3, h4, h5 = weight * h0, weight * h1, weight * h2, weight * h3, weight * h4, weight * fields[5]
-    field_tiles(target, source, 1 << low, h0, h1, h2, h3, h4, h5)
-    done = TILE_BITS
-    while done < low:
-        bit = min(done, low - SWEEP_BITS)  # the last sweep meets some qubits again, with no field
-        h0, h1 = fields[bit] if bit >= done else 0.0, fields[bit + 1] if bit + 1 >= done else 0.0
-        field_sweep(target, source, 1 << low, 1 << bit, weight * h0, weight * h1, weight * fields[bit + 2])
-        done = bit + SWEEP_BITS
-
-
-@compiled
-def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, fields, signs, sums):
-    """``lam = H psi`` over one block; returns its part of ``<psi|H|psi>``."""
-    start, length = block << low, 1 << low
-    diagonal_block(strings, coefficients, low, block, q)
-    for place in range(start, start + length, WIDTH):
-        weigh(lr, li, pr, pi, place, q, place - start)
-    fielded = find_fields(strings, coefficients, length, fields)
-    end = start + length
+    count = evens = 0
+    left = False
     for odd in range(2):
+        for s in range(len(coefficients)):
+            y, signed = strings[s, Y], coefficients[s] if strings[s, Y] < 2 else -coefficients[s]
+            if signed == 0.0 or strings[s, X] == 0 or y & 1 != odd:
+                continue
+            if is_far(strings[s, X], strings[s, Z]):
+                x[count], z[count], factors[count] = strings[s, X], strings[s, Z], signed
+                count += 1
+            elif is_field(strings[s, X], strings[s, Z], y):
+                fields[pivot_of(strings[s, X])] += signed
+            else:
+                left = True
+        if not odd:
+            evens = count
+    return evens, count, left
+
+
+@compiled
+def apply_blocks(strings, coefficients, low, begin, end, pr, pi, lr, li, q, fields, signs, sums):
+    """``lam = H psi`` over some blocks; returns their part of ``<psi|H|psi>``."""
+    n_strings, length = len(coefficients), 1 << low
+    x, z, factors = np.empty(n_strings, np.int64), np.empty(n_strings, np.int64), np.empty(n_strings)
+    evens, count, left = sort_strings(strings, coefficients, x, z, factors, fields)
+    h0, h1, h2, h3, h4, h5 = fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]
+    energy = 0.0
+    for block in range(begin, end):
+        start = block << low
+        diagonal_block(strings, coefficients, low, block, q)
         for part in range(2):  # i times psi for an odd number of Y: real and imaginary parts change places
-            target, source = (li, pr if odd else pi) if part else (lr, pi if odd else pr)
-            sign = -1.0 if odd and not part else 1.0
-            far_strings(strings, coefficients, start, length, odd, target, source, sign)
-            if odd and fielded:
-                add_fields(target[start:end], source[start:end], low, fields, -sign)
+            target, own, other, weight = (li, pi, pr, 1.0) if part else (lr, pr, pi, -1.0)
+            sum_tiles(
+                target, own, other, start, length, q, x, z, factors, evens, count, weight, sums, h0, h1, h2, h3, h4, h5
+            )
+        found = drain(sums, 0, 1.0)
+        if left:
+            add_others(strings, coefficients, start, length, pr, pi, lr, li, signs)
+            overlap(pr, pi, lr, li, start, length, sums)
+            found = drain(sums, 0, 1.0)
+        energy += found
+    return energy
+
+
+@compiled
+def add_others(strings, coefficients, start, length, pr, pi, lr, li, signs):
+    """Adds the strings that `sort_strings` left to ``lam``, one by one."""
     for s in range(len(coefficients)):
         x, z, y, coefficient = strings[s, X], strings[s, Z], strings[s, Y], coefficients[s]
-        if x == 0 or coefficient == 0.0 or is_far(x, z, length) or is_field(x, z, y, length):
+        if x == 0 or coefficient == 0.0 or is_far(x, z) or is_field(x, z, y):
             continue
         lane_signs(signs, x, z)
         k = coefficient if y < 2 else -coefficient
@@ -192,8 +184,6 @@ def apply_block(strings, coefficients, low, block, pr, pi, lr, li, q, fields, si
         for place in range(start, start + length, WIDTH):
             sign = sign_of((place ^ high) & far)
             string_add(lr, li, a, b, signs, place, place ^ high, flip, kr * sign, k * sign)
-    overlap(pr, pi, lr, li, start, length, sums)
-    return drain(sums, 0, 1.0)
 
 
 @compiled

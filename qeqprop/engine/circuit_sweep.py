@@ -1,7 +1,7 @@
 """From passes to answers: all steps of a circuit forwards, ``H psi``, and all steps back.
 
-What is to be done is a list of tasks, each for a part of the state. One thread does all tasks of one sample after the
-other; threads that share a state do one task each with their parts and meet before the next.
+What is to be done is a list of tasks, each for a part of the state. Threads that share a state are a team: all do the
+same tasks with their parts, and meet before the next.
 """
 
 # numba infers the types of compiled code
@@ -25,19 +25,19 @@ from qeqprop.engine.circuit_program import (
     FLIPS,
     FULL,
     INDEX,
+    PLUS,
     PREPARE,
     REPORT,
     STORE,
     TOP,
     TURN_Y,
+    ZERO,
     X,
     Z,
 )
-from qeqprop.engine.circuit_strings import apply_block, expect_block
+from qeqprop.engine.circuit_strings import apply_blocks, expect_block
+from qeqprop.engine.team import wait
 from qeqprop.engine.vectors import WIDTH
-
-ZERO, PLUS, GIVEN = range(3)
-"""Kinds of initial states."""
 
 
 @compiled
@@ -49,21 +49,28 @@ def by_quarters(re, im, turns):
 
 
 @compiled
-def prepare(program, parameters, qubits, start, given, rows, halves, turns):
-    """The initial state, and what the passes need of the angles of one sample."""
-    re, im = rows[0, : 1 << program.qubits], rows[1, : 1 << program.qubits]
-    im[:] = 0.0
-    re[1 << qubits if start == PLUS else 0 :] = 0.0
+def prepare_state(program, qubits, start, given, rows, begin, end):
+    """The initial state from place ``begin`` to ``end``."""
+    re, im = rows[0], rows[1]
+    filled = begin if start == ZERO else max(begin, min(end, 1 << qubits))
+    im[begin:end] = 0.0
+    re[filled:end] = 0.0
     if start == ZERO:
-        re[0] = 1.0
+        if begin == 0:
+            re[0] = 1.0
     elif start == PLUS:
-        re[: 1 << qubits] = 1.0 / np.sqrt(1 << qubits)
+        re[begin:filled] = 1.0 / np.sqrt(1 << qubits)
     else:
-        for k in range(1 << qubits):
+        for k in range(begin, filled):
             re[k], im[k] = given[k].real, given[k].imag
     if program.begin and start != ZERO:
-        for k in range(1 << qubits):
+        for k in range(begin, filled):
             re[k], im[k] = by_quarters(re[k], im[k], count_bits(k & program.begin))
+
+
+@compiled
+def prepare_angles(program, parameters, halves, turns):
+    """What the passes need of the angles of one sample."""
     for number in range(len(program.layers)):
         kind, first, last = program.layers[number, 0], program.layers[number, 1], program.layers[number, 2]
         turned = kind == TURN_Y
@@ -86,9 +93,10 @@ def prepare(program, parameters, qubits, start, given, rows, halves, turns):
 
 
 @compiled
-def share(total, unit, thread, threads):
-    """Where a thread's part of ``total`` places, in whole units, begins."""
-    return total // unit * thread // threads * unit
+def part(team, total, unit):
+    """The part ``begin, end`` of some places that a rank works on, in whole units."""
+    units = total // unit
+    return units * team.rank // team.ranks * unit, units * (team.rank + 1) // team.ranks * unit
 
 
 @compiled
@@ -102,8 +110,8 @@ def collect(program, partial, numbers):
 
 @njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
 def run(
-    tasks, program, parameters, strings, coefficients, qubits, start, given, numbers, amplitudes, buffers,
-    sample, samples, thread, threads,
+    tasks, program, parameters, strings, coefficients, qubits, start, given, numbers, amplitudes, buffers, team,
+    sample, samples,
 ):  # fmt: skip
     """Does the tasks (n_tasks, 2), kinds and steps, for every ``samples``-th sample from ``sample`` on.
 
@@ -111,40 +119,45 @@ def run(
     n_strings); states are written to amplitudes (batch, dim). Arrays with one row serve all samples.
     """
     low = program.low
-    blocks = 1 << (program.qubits - low)
+    blocks, total = 1 << (program.qubits - low), 1 << program.qubits
     pr, pi, lr, li = buffers.rows[0], buffers.rows[1], buffers.rows[2], buffers.rows[3]
     real, signs, sums = buffers.tables[6], buffers.small[SIGNS], buffers.small[SUMS]
     while sample < len(numbers):
         for place in range(len(tasks)):
             task, step = tasks[place, 0], tasks[place, 1]
-            begin, end = share(blocks, 1, thread, threads), share(blocks, 1, thread + 1, threads)
+            begin, end = part(team, blocks, 1)
             if task == PREPARE:
-                row, given_row = parameters[sample % len(parameters)], given[sample % len(given)]
-                prepare(program, row, qubits, start, given_row, buffers.rows, buffers.halves, buffers.turns)
+                begin, end = part(team, total, 1)
+                prepare_state(program, qubits, start, given[sample % len(given)], buffers.rows, begin, end)
+                if team.rank == 0:
+                    prepare_angles(program, parameters[sample % len(parameters)], buffers.halves, buffers.turns)
                 buffers.partial[:] = 0.0
                 sums[:] = 0.0
             elif task == STORE:
-                for k in range(1 << qubits):
+                begin, end = part(team, 1 << qubits, 1)
+                for k in range(begin, end):
                     re, im = by_quarters(pr[k], pi[k], -count_bits(k & program.end))
                     amplitudes[sample, k] = complex(re, im)
-            elif task == COLLECT:
-                collect(program, buffers.partial, numbers[sample])
-            elif task == REPORT:
-                for s in range(len(strings)):
-                    numbers[sample, s] += buffers.partial[s]
+            elif task in (COLLECT, REPORT):
+                for rank in range(team.ranks):  # always in this order, so that sums are the same each time
+                    if rank == team.rank:
+                        if task == COLLECT:
+                            collect(program, buffers.partial, numbers[sample])
+                        else:
+                            for s in range(len(strings)):
+                                numbers[sample, s] += buffers.partial[s]
+                    wait(team)
             elif task == APPLY:
                 row = coefficients[sample % len(coefficients)]
-                for block in range(begin, end):
-                    buffers.partial[-1] += apply_block(
-                        strings, row, low, block, pr, pi, lr, li, real, buffers.small[FOUND], signs, sums
-                    )
+                buffers.partial[-1] += apply_blocks(
+                    strings, row, low, begin, end, pr, pi, lr, li, real, buffers.small[FOUND], signs, sums
+                )
             elif task == EXPECT:
                 for block in range(begin, end):
                     expect_block(strings, low, block, pr, pi, real, signs, sums, buffers.partial)
             elif program.steps[step, 0] != FULL:
                 if program.steps[step, 0] == COLUMNS:
-                    groups = 1 << (low - program.narrow)
-                    begin, end = share(groups, 1, thread, threads), share(groups, 1, thread + 1, threads)
+                    begin, end = part(team, 1 << (low - program.narrow), 1)
                 if task == BACKWARD:
                     run_back(program, buffers, step, begin, end)
                 else:
@@ -156,7 +169,7 @@ def run(
                 if kind == FLIPS:
                     moved = program.items[0, item, X] | program.items[0, item, Z]
                     unit = max(unit, 2 * (moved & -moved))
-                total = 1 << program.qubits
-                begin, end = share(total, unit, thread, threads), share(total, unit, thread + 1, threads)
+                begin, end = part(team, total, unit)
                 string_layer(program, buffers, kind, item, begin, end, task)
+            wait(team)
         sample += samples

@@ -12,6 +12,7 @@ lock), never iterations of a loop that might be run one after the other: they wa
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any, NamedTuple
 
 import numba as nb
@@ -53,6 +54,12 @@ def teams(ranks: int) -> list[Team]:
     arrivals, epochs = np.zeros(1, dtype=np.int64), np.zeros((ranks, 8), dtype=np.int64)
     shares = np.zeros((2, ranks, SHARED))
     return [Team(rank, ranks, arrivals, epochs, shares) for rank in range(ranks)]
+
+
+@cache
+def alone() -> Team:
+    """A team of one, whose sums and barriers do nothing: anybody may use it at any time."""
+    return teams(1)[0]
 
 
 @intrinsic
