@@ -6,7 +6,6 @@ shared among them; where there are fewer samples than threads and the state is l
 
 from __future__ import annotations
 
-import math
 from functools import cache, partial
 from threading import local
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike
 from qeqprop.checks import check_shape
 from qeqprop.engine.circuit_frames import turned_strings
 from qeqprop.engine.circuit_program import EXPECT, GIVEN, PLUS, PREPARE, REPORT, ZERO
+from qeqprop.engine.memory import uninitialised
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
 
@@ -41,8 +41,7 @@ _NO_STRINGS, _NO_NUMBERS = np.zeros((0, 3), dtype=np.int64), np.zeros((1, 0))
 _NO_STATE = np.zeros((1, 0), dtype=np.complex128)
 _EXPECT_TASKS = np.array([(PREPARE, 0), (EXPECT, 0), (REPORT, 0)])
 
-_LINE = 8  # numbers in a cache line
-_SKEW = _LINE * 17  # an odd number of cache lines keeps neighbouring rows out of the same cache sets
+_SKEW = 8 * 17  # an odd number of cache lines keeps neighbouring rows out of the same cache sets
 
 
 def run_circuit(
@@ -114,14 +113,6 @@ def storable(circuit: Circuit) -> bool:
 _kept = local()
 
 
-def _aligned(*shape: int) -> FloatArray:
-    """Fresh numbers that begin at a cache line: a vector that lies in two of them takes twice as long."""
-    size = math.prod(shape)
-    room = np.empty(size + _LINE)
-    begin = -(room.ctypes.data // 8) % _LINE
-    return room[begin : begin + size].reshape(shape)
-
-
 def _buffers(circuit: Circuit, size: int, threads: int, stored: bool, *, shared: bool) -> list[Buffers]:
     """Buffers for each thread; with ``shared`` all work on one state.
 
@@ -137,17 +128,17 @@ def _buffers(circuit: Circuit, size: int, threads: int, stored: bool, *, shared:
         return _kept.buffers
     block, gathered = (1 << int(bits) for bits in program.sizes)
     common = (
-        _aligned(4, (1 << program.qubits) + _SKEW),
+        uninitialised(4, (1 << program.qubits) + _SKEW),
         np.empty((n_items, 2)),
         np.empty((n_layers, 2, program.qubits)),
-        _aligned(n_kept, 2, (1 << program.qubits) + _SKEW),
+        uninitialised(n_kept, 2, (1 << program.qubits) + _SKEW),
     )
     buffers = [
         Buffers(
-            *(common if shared else (_aligned(*array.shape) for array in common)),
-            tables=_aligned(7, max(block, gathered) + _SKEW),
-            columns=_aligned(4, gathered + _SKEW),
-            small=_aligned(11, 256),
+            *(common if shared else (uninitialised(*array.shape) for array in common)),
+            tables=uninitialised(7, max(block, gathered) + _SKEW),
+            columns=uninitialised(4, gathered + _SKEW),
+            small=uninitialised(11, 256),
             partial=np.empty(size),
         )
         for _ in range(threads)

@@ -19,6 +19,7 @@ from qeqprop.engine.compilation import announced
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
+from qeqprop.engine.memory import DOUBLE, uninitialised
 from qeqprop.engine.sums import operator_space
 from qeqprop.engine.team import Team, teams
 from qeqprop.engine.threads import get_threads, run
@@ -41,7 +42,6 @@ _ROUGH = 1e-6  # of the norm: the residual that single precision reaches
 _RESOLVED = 1e-4  # of the norm: the least gap that single precision may tell
 _BASIS_ROWS = 112
 _MAX_STEPS = 6000
-DOUBLE = np.dtype(np.float64)
 _TINY = np.finfo(np.float64).tiny
 
 _Work = Callable[[IntArray, FloatArray, Team, tuple[int, ...]], None]
@@ -51,18 +51,11 @@ _KEPT_SPACE = 1 << 23  # doubles (64 MiB): fresh memory costs more than the work
 _kept = threading.local()
 
 
-def workspace(size: int, dtype: np.dtype[Any] = DOUBLE) -> FloatArray:
-    """Uninitialised numbers that begin at a cache line: vectors of code that straddle two lines cost twice."""
-    raw = np.empty(size + 16, dtype)
-    offset = (-raw.ctypes.data % 64) // dtype.itemsize
-    return raw[offset : offset + size]
-
-
 def _spaces(size: int, count: int, dtype: np.dtype[Any]) -> list[FloatArray]:
     """Workspaces; small ones are kept by the calling thread."""
     spaces: list[FloatArray] = getattr(_kept, "spaces", [])
     if len(spaces) < count or spaces[0].size < size or spaces[0].dtype != dtype:
-        spaces = [workspace(size, dtype) for _ in range(count)]
+        spaces = [uninitialised(size, dtype=dtype) for _ in range(count)]
         _kept.spaces = spaces if size <= _KEPT_SPACE else []
     return spaces
 

@@ -20,6 +20,7 @@ from qeqprop.engine.apply import INLINED, OPTIONS, apply
 from qeqprop.engine.streams import (
     axpy,
     axpy_four,
+    clear,
     copy,
     descent,
     direction,
@@ -219,9 +220,7 @@ def lowest_state(
                 needed = int(math.log(worst) / rate) + 1
                 check = steps + max(1, min(needed, 16 if looked else 12))
                 before, looked = worst, steps
-        for lane in range(lanes):
-            dots[lane] = 0.0
-        scale((x,), dots, dots, begin, end, tag)
+        clear((x,), dots, dots, begin, end, tag)
         for i in range(0, steps, 4):
             for j in range(4):
                 for lane in range(lanes):
@@ -298,9 +297,9 @@ def response_vector(
     project_out(size, right, known, n_known, dots, team, tag)
     inner(size, right, right, start, team, tag)
     for lane in range(lanes):
-        squares[lane], dots[lane] = start[lane], 0.0
+        squares[lane] = start[lane]
         products[lane] = 0.0
-    scale((y,), dots, dots, begin, end, tag)
+    clear((y,), dots, dots, begin, end, tag)
     precondition((p, right, conditioner), dots, products, begin, end, tag)
     add_up(team, products, lanes)
     wait(team)

@@ -147,6 +147,14 @@ scale = _stream(1, 1, 1, 0, _scale)
 """``y = c0 y``."""
 
 
+def _clear(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [ir.Constant(VECTOR, [0.0] * WIDTH)], []
+
+
+clear = _stream(1, 0, 1, 0, _clear)
+"""``y = 0``, whatever was there: a workspace may hold NaN, which no factor removes."""
+
+
 def _precondition(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
     new = multiply(builder, vectors[1], vectors[2])
     return [new], [(vectors[1], new)]

@@ -29,11 +29,12 @@ from scipy.special import ive
 
 from qeqprop.engine import compiled, thermal_tasks
 from qeqprop.engine.compilation import announced
-from qeqprop.engine.compiled import BASIS_BYTES, LANE_SITES, chunks_of, workspace
+from qeqprop.engine.compiled import BASIS_BYTES, LANE_SITES, chunks_of
 from qeqprop.engine.eigen import one_blas_thread
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
+from qeqprop.engine.memory import uninitialised
 from qeqprop.engine.sums import operator_space
 from qeqprop.engine.team import teams
 from qeqprop.engine.threads import get_threads, run
@@ -211,7 +212,7 @@ def _distribute(
     count = min(get_threads(), len(chunks), (n_pairs << layout.sites) // 4096, BASIS_BYTES // (8 * size))
 
     def share(first: int) -> None:
-        work(np.ascontiguousarray(chunks[first :: max(1, count)]), workspace(size), tag)
+        work(np.ascontiguousarray(chunks[first :: max(1, count)]), uninitialised(size), tag)
 
     with announced("thermal vectors", lanes):
         run([partial(share, first) for first in range(max(1, count))])
