@@ -15,9 +15,10 @@ import qeqprop
 from qeqprop import losses
 from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import apply
-from qeqprop.engine.compiled import TEAM_SITES, workspace
+from qeqprop.engine.compiled import TEAM_SITES
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.layout import layout_of
+from qeqprop.engine.memory import uninitialised
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.sums import build_operator, empty_operator, operator_space
 from qeqprop.engine.team import teams, wait
@@ -83,12 +84,12 @@ def applier(task: Task) -> Callable[[int], None]:
     layout = layout_of(PauliTable.of(task.network.strings))
     size = 1 << layout.sites
     coefficients = np.ascontiguousarray(task.coefficients[:1])
-    vectors = workspace(rotation(size) * (size + SKEW))
+    vectors = uninitialised(rotation(size) * (size + SKEW))
     vectors[:] = np.random.default_rng(0).normal(size=vectors.size)
-    diagonal, parts = workspace(size), workspace(operator_space(layout))
+    diagonal, parts = uninitialised(size), uninitialised(operator_space(layout))
     ranks = get_threads() if layout.sites >= TEAM_SITES else 1
     first = np.zeros(1, dtype=np.int64)
-    build_operator(layout, coefficients, first, diagonal, parts, workspace(size), teams(1)[0], (0,))
+    build_operator(layout, coefficients, first, diagonal, parts, uninitialised(size), teams(1)[0], (0,))
 
     def repeat(count: int) -> None:
         run([partial(_applies, layout, count, vectors, diagonal, parts, team, (0,)) for team in teams(ranks)])
