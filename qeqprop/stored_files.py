@@ -28,6 +28,5 @@ def find_stored(name: str, folder: str, *, argument: str = "name") -> Path:
         if name and (place / name).is_file():
             return place / name
     known = {path.name for place in folders if place.is_dir() for path in place.iterdir() if path.suffix != ".md"}
-    raise ValueError(
-        f"Argument `{argument}` must name a file here or in {folder}/, but is {name!r}{suggestion(name, sorted(known))}."
-    )
+    hint = suggestion(name, sorted(known))
+    raise ValueError(f"Argument `{argument}` must name a file here or in {folder}/, but is {name!r}{hint}.")

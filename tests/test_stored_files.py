@@ -35,7 +35,7 @@ def test_a_close_name_is_suggested(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hardware_profiles").mkdir()
     (tmp_path / "hardware_profiles" / "garden_3.toml").touch()
-    with pytest.raises(ValueError, match="did you mean 'garden_3.toml'"):
+    with pytest.raises(ValueError, match=r"did you mean 'garden_3\.toml'"):
         find_stored("gardn_3.toml", "hardware_profiles", argument="profile")
 
 
