@@ -34,8 +34,10 @@ from qeqprop.engine.vectors import (
 _Program = Callable[[Builder, list[Value], list[Value]], tuple[list[Value], list[Value]]]
 
 
-def _stream(n_arrays: int, n_coefficients: int, n_written: int, n_dots: int, program: _Program) -> Callable[..., Any]:
-    """A kernel that runs a formula over arrays once, from ``begin`` to ``end`` (multiples of four vectors).
+def _stream(
+    n_arrays: int, n_coefficients: int, n_written: int, n_dots: int, program: _Program, stride: int = 4
+) -> Callable[..., Any]:
+    """A kernel that runs a formula over arrays once, from ``begin`` to ``end`` (multiples of ``stride`` vectors).
 
     The formula maps the vectors of the arrays and of the coefficients (n_coefficients, lanes) to the new values of the
     first ``n_written`` arrays and to products whose sums are added to ``sums`` (n_dots, lanes).
@@ -60,8 +62,8 @@ def _stream(n_arrays: int, n_coefficients: int, n_written: int, n_dots: int, pro
 
             weights = [[coefficient(index, part) for index in range(n_coefficients)] for part in range(parts)]
             dots = [accumulators(builder, 4) for _ in range(n_dots)]
-            with loop(builder, first, last, 4 * WIDTH) as (base, _):
-                for v in range(4):
+            with loop(builder, first, last, stride * WIDTH) as (base, _):
+                for v in range(stride):
                     place = builder.add(base, INT64(v * WIDTH))
                     vectors = [load(builder, member, place) for member in members]
                     written, products = program(builder, vectors, weights[v % parts])
@@ -222,5 +224,5 @@ def _butterfly(builder: Builder, vectors: list[Value], weights: list[Value]) -> 
     return [add(builder, vectors[0], vectors[1]), subtract(builder, vectors[0], vectors[1])], []
 
 
-butterfly = _stream(2, 0, 2, 0, _butterfly)
-"""``a, b = a + b, a - b``."""
+butterfly = _stream(2, 0, 2, 0, _butterfly, stride=16 // WIDTH)
+"""``a, b = a + b, a - b``, of as little as two amplitudes of eight samples side by side."""
