@@ -529,10 +529,25 @@ class Trial(NamedTuple):
     Attributes:
         circuit: parameters are named ``theta_000``, ``theta_001``, .., so that their order is that of their names.
         initial: (n_parameters,) parameters of the first iteration.
+        slopes: (n_parameters, n_strings) how that start follows the coefficients of a Hamiltonian; None where it does
+            not.
     """
 
     circuit: QuantumCircuit
     initial: FloatArray
+    slopes: FloatArray | None = None
+
+    def starts(self, coefficients: FloatArray) -> FloatArray:
+        """Where each Hamiltonian starts, ``initial + slopes c``, (batch, n_parameters).
+
+        Args:
+            coefficients: c, (batch, n_strings); a row with a coefficient above 1 is scaled down to 1 first, since these
+                are angles.
+        """
+        if self.slopes is None:
+            return np.tile(self.initial, (len(coefficients), 1))
+        largest = np.maximum(1.0, np.max(np.abs(coefficients), axis=1, keepdims=True, initial=0.0))
+        return self.initial + coefficients / largest @ self.slopes.T
 
 
 # --- what a rule asks, and what it gets -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from importlib import import_module
 
 
 def members(family: str) -> dict[str, object]:
-    """``{"file:name": maker}`` for every public function (networks, datasets) or dataclass (solvers, rules)."""
+    """``{name: maker}`` for every public function (networks, datasets, ansatze) or dataclass (solvers, rules)."""
     package = import_module(f"qeqprop.{family}")
     found = {}
     for module_info in pkgutil.iter_modules(package.__path__):
@@ -19,7 +19,7 @@ def members(family: str) -> dict[str, object]:
         for name, thing in vars(module).items():
             if name.startswith("_") or getattr(thing, "__module__", None) != module.__name__:
                 continue
-            wanted = inspect.isfunction if family in ("networks", "datasets") else dataclasses.is_dataclass
+            wanted = inspect.isfunction if family in ("networks", "datasets", "ansatze") else dataclasses.is_dataclass
             if wanted(thing):
                 found[name] = thing
     return found

@@ -22,6 +22,7 @@ from qeqprop.solvers.exact import Exact
 
 NETWORKS, DATASETS = members("networks"), members("datasets")
 SOLVERS, RULES = members("solvers"), members("rules")
+ANSATZE = members("ansatze")
 REFUSED = {
     "DMRG": ("LinearResponse", "Holomorphic"),
     "Sampled": ("LinearResponse", "Holomorphic"),
@@ -34,11 +35,12 @@ def test_families_are_not_empty():
     assert len(DATASETS) >= 10
     assert set(SOLVERS) == {"DMRG", "Exact", "Sampled", "Typical"}
     assert len(RULES) == 5
+    assert set(ANSATZE) == {"brickwork", "hamiltonian_variational"}
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *DATASETS])
+@pytest.mark.parametrize("name", [*NETWORKS, *DATASETS, *ANSATZE])
 def test_makers_document_themselves_and_take_choices_by_keyword(name):
-    maker = {**NETWORKS, **DATASETS}[name]
+    maker = {**NETWORKS, **DATASETS, **ANSATZE}[name]
     assert maker.__doc__
     get_type_hints(maker, include_extras=True)  # the schema of a run file: must resolve at runtime
     for parameter in inspect.signature(maker).parameters.values():

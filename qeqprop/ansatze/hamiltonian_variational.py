@@ -1,0 +1,116 @@
+"""The Hamiltonian-variational ansatz: layers of rotations about the network's own strings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge
+from qiskit.circuit import QuantumCircuit
+from qiskit.quantum_info import PauliList
+
+from qeqprop.checks import check_argument
+from qeqprop.gates import Factors, factors, numbered, rotate
+from qeqprop.interfaces import Ansatz, FloatArray, Trial
+
+_STEP = 0.3
+"""Time of one layer in the sweep that the first angles are taken from, with couplings of up to 1."""
+
+_TILT = 0.04
+"""Size of the irregular part of the first angles: it leads away from points where symmetry makes gradients vanish."""
+
+
+def hamiltonian_variational(
+    *,
+    layers: Annotated[int, Ge(1)] = 3,
+    tied: bool = False,
+    start: Literal["automatic", "plus", "zero", "product"] = "automatic",
+) -> Ansatz:
+    r"""Layers of rotations about the strings of the Hamiltonian, on a product state.
+
+    .. math:: |\psi(\theta)\rangle = \prod_{l=1}^{L} \prod_s e^{-i \theta_{ls} P_s / 2} |\psi_0\rangle
+
+    Within a layer come first the strings of Z only, then the mixed ones, then those of Y and of X only. Every parameter
+    turns about Pauli strings, whose eigenvalues are -1 and 1, so that shifts by pi/2 give exact gradients, one pair for
+    each string that the parameter turns.
+
+    The first angles are those of a short adiabatic sweep from ``-sum_k X_k`` to the Hamiltonian in `layers` steps
+    (`Trial.slopes` follow its coefficients), plus a small irregular part; they are the same every time.
+
+    Args:
+        layers: number of layers.
+        tied: one parameter for each kind of string and layer (``ZZ``, ``Z``, ``X``, ..) instead of one for each string.
+            It keeps the symmetries of a uniform chain, and cannot follow couplings that differ.
+        start: the initial state. ``"plus"`` is the ground state of the fields ``-X`` and keeps the parity of an Ising
+            network; ``"zero"`` has all sites up; ``"product"`` turns every site by angles of its own (Y, and Z where a
+            string has an odd number of Y), which breaks every symmetry; ``"automatic"`` is plus where every site has a
+            field along X, and product otherwise.
+
+    Source: Wecker, Hastings and Troyer, Phys. Rev. A 92, 042303 (2015).
+    """
+    check_argument("layers", layers, Annotated[int, Ge(1)])
+    check_argument("tied", tied, bool)
+    check_argument("start", start, Literal["automatic", "plus", "zero", "product"])
+
+    def ansatz(strings: PauliList) -> Trial:
+        return _trial(strings, layers, tied, start)
+
+    return ansatz
+
+
+def _trial(strings: PauliList, layers: int, tied: bool, start: str) -> Trial:
+    words = factors(strings)
+    order = sorted((index for index, (word, _) in enumerate(words) if word), key=lambda index: _place(words[index][0]))
+    if not order:
+        raise ValueError("Argument `strings` must hold a string other than the identity.")
+    sites = int(strings.num_qubits or 0)
+    if start == "automatic":
+        driven = {places[0] for word, places in words if word == "X"}
+        start = "plus" if len(driven) == sites else "product"
+    turned = _turned(words, sites) if start == "product" else []
+    names = list(dict.fromkeys(words[index][0] if tied else index for index in order))
+    number = {name: position for position, name in enumerate(names)}
+    chosen = [number[words[index][0] if tied else index] for index in order]
+
+    theta = numbered(len(turned) + layers * len(names))
+    circuit = QuantumCircuit(sites)
+    if start == "plus":
+        circuit.h(range(sites))
+    for (word, places), parameter in zip(turned, theta, strict=False):
+        rotate(circuit, word, places, parameter)
+    for layer in range(layers):
+        for index, choice in zip(order, chosen, strict=True):
+            rotate(circuit, *words[index], theta[len(turned) + layer * len(names) + choice])
+
+    slopes = np.zeros((len(theta), len(words)))
+    initial = _TILT * _irregular(len(theta))
+    initial[: len(turned)] += _alternating(turned)
+    counts = np.bincount(chosen)
+    for layer in range(layers):
+        ramp = (layer + 0.5) / layers
+        for index, choice in zip(order, chosen, strict=True):
+            row = len(turned) + layer * len(names) + choice
+            slopes[row, index] = 2 * _STEP * ramp / counts[choice]
+            if start == "plus" and words[index][0] == "X":
+                initial[row] -= 2 * _STEP * (1 - ramp) / counts[choice]
+    return Trial(circuit, initial, slopes)
+
+
+def _place(word: str) -> int:
+    """Z first: it is what moves a state of all plus."""
+    return {"Z": 0, "Y": 2, "X": 3}.get("".join(sorted(set(word))), 1)
+
+
+def _turned(words: list[Factors], sites: int) -> list[Factors]:
+    real = all(word.count("Y") % 2 == 0 for word, _ in words)
+    return [(letter, (site,)) for letter in ("Y" if real else "YZ") for site in range(sites)]
+
+
+def _alternating(turned: list[Factors]) -> FloatArray:
+    """Tilted up and down in turn, halfway to the equator."""
+    return np.array([np.pi / 4 + np.pi / 2 * (sites[0] % 2) if word == "Y" else 0.0 for word, sites in turned])
+
+
+def _irregular(count: int) -> FloatArray:
+    """Numbers from -1 to 1 in which nothing repeats: multiples of the golden ratio."""
+    return 2 * np.modf((1 + np.arange(count)) * (np.sqrt(5) - 1) / 2)[0] - 1
