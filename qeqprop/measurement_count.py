@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from qiskit.quantum_info import PauliList
 
-from qeqprop.engine.bases import measurement_bases
+from qeqprop.engine.bases import needed_bases
 from qeqprop.interfaces import (
     Certificate,
     Expectations,
@@ -107,6 +106,4 @@ def _asked(
 def _bases(network: Network, want: Want) -> int:
     rows = [network.outputs] if Want.OUTPUTS in want else []
     rows += [network.trainable] if Want.ENERGY_GRADIENT in want else []
-    used = np.any(np.concatenate(rows), axis=0) if rows else np.zeros(len(network.strings), dtype=bool)
-    strings = PauliList.from_symplectic(network.strings.z[used], network.strings.x[used])
-    return len(measurement_bases(strings)) if len(strings) else 0
+    return len(needed_bases(network.strings, np.concatenate(rows))) if rows else 0

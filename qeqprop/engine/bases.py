@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from qiskit.quantum_info import PauliList
 
-from qeqprop.interfaces import IntArray, NumberArray
+from qeqprop.engine.colouring import fewest_classes
+from qeqprop.interfaces import BoolArray, FloatArray, IntArray, NumberArray
 
 _TO_Z = {
     "X": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
@@ -32,29 +33,46 @@ class MeasurementBasis:
 
 
 def measurement_bases(strings: PauliList) -> list[MeasurementBasis]:
-    """Groups strings into settings in which they commute site by site; the identity needs none.
+    """Groups strings into settings in which they commute site by site, as few as a colouring of conflicts finds.
 
-    All ZZ and Z of an Ising network share one basis and all X another: two, whatever the edges.
+    Every string is read in exactly one setting; the identity needs none. All ZZ and Z of an Ising network share one
+    setting and all X another: two, whatever the edges.
     """
     return list(_grouped(tuple(strings.to_labels())))
 
 
+def needed_bases(strings: PauliList, weights: FloatArray) -> list[MeasurementBasis]:
+    """The settings that read every string with a weight other than zero in (.., n_strings)."""
+    used = np.flatnonzero(np.any(weights.reshape(-1, len(strings)), axis=0))
+    labels = strings.to_labels()
+    return [
+        MeasurementBasis(basis.letters, used[basis.indices], basis.masks)
+        for basis in _grouped(tuple(labels[index] for index in used))
+    ]
+
+
 @lru_cache(maxsize=64)
 def _grouped(labels: tuple[str, ...]) -> tuple[MeasurementBasis, ...]:
-    strings = PauliList(list(labels))
-    weights = 1 << np.arange(strings.num_qubits or 0, dtype=np.int64)
-    support = (strings.x | strings.z) @ weights
-    wanted = np.flatnonzero(support)
-    if not len(wanted):
+    if not labels:
         return ()
+    strings = PauliList(list(labels))
+    x, z = strings.x, strings.z
+    support = (x | z) @ (1 << np.arange(strings.num_qubits or 0, dtype=np.int64))
+    wanted = np.flatnonzero(support)
     bases: list[MeasurementBasis] = []
-    position = {labels[index]: int(index) for index in wanted}
-    for group in PauliList([labels[index] for index in wanted]).group_qubit_wise_commuting():
-        indices = np.sort([position[label] for label in group.to_labels()])
-        x, z = np.any(strings.x[indices], axis=0), np.any(strings.z[indices], axis=0)
-        letters = "".join("Y" if both else "X" if flip else "Z" for flip, both in zip(x, x & z, strict=True))
+    for members in fewest_classes(_conflicts(x[wanted], z[wanted])):
+        indices = wanted[members]
+        flips, both = np.any(x[indices], axis=0), np.any(x[indices] & z[indices], axis=0)
+        letters = "".join("Y" if y else "X" if flip else "Z" for flip, y in zip(flips, both, strict=True))
         bases.append(MeasurementBasis(letters, indices, support[indices]))
-    return tuple(sorted(bases, key=lambda basis: int(basis.indices[0])))
+    return tuple(bases)
+
+
+def _conflicts(x: BoolArray, z: BoolArray) -> BoolArray:
+    """(n, n) whether two strings act on a common site with different letters."""
+    letters = [array.astype(np.int64) for array in (x & ~z, x & z, z & ~x)]
+    acts = sum(letters)
+    return (acts @ np.transpose(acts) - sum(letter @ letter.T for letter in letters)) > 0
 
 
 def rotate(states: NumberArray, letters: str) -> NumberArray:

@@ -8,17 +8,16 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
-from qiskit.quantum_info import PauliList
 
 from qeqprop.checks import check_fields
-from qeqprop.engine.bases import MeasurementBasis, measurement_bases, rotate
+from qeqprop.counts import moments
+from qeqprop.engine.bases import needed_bases, rotate
 from qeqprop.interfaces import (
     Equilibria,
     Expectations,
     FloatArray,
     Measure,
     NumberArray,
-    PauliSums,
     Solution,
     refuse_device,
 )
@@ -64,8 +63,9 @@ class Sampled:
         settled = self.solver.solve(problem)
         states, weights = self.solver.ensemble(settled)
         observables = np.real(problem.observables.coefficients)
-        bases = _needed_bases(problem.observables)
-        identity = ~np.any(problem.observables.strings.x | problem.observables.strings.z, axis=1)
+        strings = problem.observables.strings
+        bases = needed_bases(strings, observables)
+        identity = ~np.any(strings.x | strings.z, axis=1)
         values = np.tile(np.sum(observables[:, identity], axis=1), (len(states), 1))
         variances = np.zeros_like(values)
         for position, basis in enumerate(bases):
@@ -75,12 +75,9 @@ class Sampled:
             for sample, row in enumerate(probabilities):
                 counts = generator.multinomial(shots, row)
                 outcomes = np.flatnonzero(counts)
-                signs = 1.0 - 2.0 * (np.bitwise_count(basis.masks[:, None] & outcomes) & 1)
-                read = observables[:, basis.indices] @ signs  # (n_observables, n_outcomes)
-                share = counts[outcomes] / shots
-                mean = read @ share
+                mean, variance = moments(observables[:, basis.indices], basis.masks, outcomes, counts[outcomes])
                 values[sample] += mean
-                variances[sample] += (read - mean[:, None]) ** 2 @ share / (shots - 1)
+                variances[sample] += variance / shots
         return Solution(
             expectations=Expectations(values, np.sqrt(variances)),
             response=None,
@@ -89,15 +86,6 @@ class Sampled:
             start=settled.start,
             shots=shots * len(bases) * len(states),
         )
-
-
-def _needed_bases(observables: PauliSums) -> list[MeasurementBasis]:
-    used = np.flatnonzero(np.any(observables.coefficients != 0, axis=0))
-    labels = observables.strings.to_labels()
-    return [
-        MeasurementBasis(basis.letters, used[basis.indices], basis.masks)
-        for basis in measurement_bases(PauliList([labels[index] for index in used]))
-    ]
 
 
 def _probabilities(states: NumberArray, weights: FloatArray, letters: str) -> FloatArray:
