@@ -22,7 +22,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -521,6 +521,33 @@ class Ansatz(Protocol):
     """A family of circuits for given Pauli strings: ``ansatz(strings) -> Trial``."""
 
     def __call__(self, strings: PauliList) -> Trial: ...
+
+
+class EnergyGradient(Protocol):
+    """The gradients of a batch of energies in circuits, exact or measured."""
+
+    def __call__(self, circuit: QuantumCircuit, parameters: FloatArray, wanted: IntArray) -> FloatArray:
+        """``dE/dparameter``, (batch, n_wanted), of the wanted ones (n_wanted,) at parameters (batch, n_parameters)."""
+        ...
+
+
+@runtime_checkable
+class GrowingAnsatz(Protocol):
+    """A family of circuits that grows gate by gate, one circuit for a whole batch.
+
+    A circuit is named by the gates it was grown by, in their order: numbers of members of a pool. A solver settles the
+    circuit of no choices, asks for the next choice, adds a zero to its parameters, settles again, until there is none.
+    """
+
+    def grown(self, strings: PauliList, choices: Sequence[int]) -> Trial:
+        """The circuit with these gates and their parameters at its end; it may have no parameter at all."""
+        ...
+
+    def choose(
+        self, strings: PauliList, choices: Sequence[int], parameters: FloatArray, gradient: EnergyGradient
+    ) -> int | None:
+        """The gate to add to the circuit of these choices at parameters (batch, n_parameters), None for no more."""
+        ...
 
 
 class Trial(NamedTuple):

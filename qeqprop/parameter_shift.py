@@ -51,10 +51,15 @@ class Unshared:
         """The angles (rows, n_angles) of parameters (rows, n_parameters)."""
         return self.scales * parameters[:, self.index] + self.offsets
 
-    def shifted(self, parameters: FloatArray) -> FloatArray:
-        """All points of a gradient, (rows * n_angles * 2, n_angles): each angle of each row plus, then minus pi/2."""
-        quarter = np.pi / 2 * np.eye(self.n_angles)
-        steps = np.stack([quarter, -quarter], axis=1)  # (n_angles, 2, n_angles)
+    def shifted(self, parameters: FloatArray, moved: IntArray) -> FloatArray:
+        """All points of a gradient, (rows * n_moved * 2, n_angles): each moved angle of each row plus, then minus pi/2.
+
+        Args:
+            parameters: (rows, n_parameters).
+            moved: (n_moved,) angles.
+        """
+        quarter = np.pi / 2 * np.eye(self.n_angles)[moved]
+        steps = np.stack([quarter, -quarter], axis=1)  # (n_moved, 2, n_angles)
         return (self.angles(parameters)[:, None, None] + steps).reshape(-1, self.n_angles)
 
 
@@ -103,11 +108,12 @@ def shifted_gradient(
     strings: PauliList,
     weights: FloatArray,
     *,
+    wanted: IntArray | None = None,
     shots: int | None = None,
 ) -> tuple[Expectations, int]:
-    """``d<O>/dparameters`` (rows, n_observables, n_parameters) at many points by one job, and the shots it took.
+    """``d<O>/dparameters`` (rows, n_observables, n_wanted) at many points by one job, and the shots it took.
 
-    The job has ``2 n_angles`` rows for each point, plus and minus next to each other.
+    The job has two rows for each point and angle, plus and minus next to each other.
 
     Args:
         measure: the device.
@@ -115,22 +121,23 @@ def shifted_gradient(
         parameters: (rows, n_parameters) of the original circuit.
         strings: (n_strings,) Pauli strings.
         weights: (rows, n_observables, n_strings), or one row for all.
+        wanted: (n_wanted,) different parameters, all of them in order by default.
         shots: for each row and basis of the job; the device's own number by default.
     """
     parameters = finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.n_parameters))
+    chosen = np.arange(circuit.n_parameters) if wanted is None else wanted
+    moved = np.flatnonzero(np.isin(circuit.index, chosen))
     rows, n_observables = len(parameters), weights.shape[1]
-    each = weights if len(weights) == 1 else np.repeat(weights, 2 * circuit.n_angles, axis=0)
-    gradient, variance = (np.zeros((rows, n_observables, circuit.n_parameters)) for _ in range(2))
-    if not circuit.n_angles or not rows:
-        return Expectations(gradient, variance), 0
-    answer = measure(Measurement(circuit.circuit, circuit.shifted(parameters), strings, each), shots=shots)
-    shape = (rows, circuit.n_angles, 2, n_observables)
+    if not len(moved) or not rows:
+        return Expectations.exact(np.zeros((rows, n_observables, len(chosen)))), 0
+    each = weights if len(weights) == 1 else np.repeat(weights, 2 * len(moved), axis=0)
+    answer = measure(Measurement(circuit.circuit, circuit.shifted(parameters, moved), strings, each), shots=shots)
+    shape = (rows, len(moved), 2, n_observables)
     values, errors = answer.expectations.values.reshape(shape), answer.expectations.std_errors.reshape(shape)
-    slopes = 0.5 * circuit.scales[:, None] * (values[:, :, 0] - values[:, :, 1])
-    spreads = (0.5 * circuit.scales[:, None]) ** 2 * np.sum(errors**2, axis=2)
-    for angle, parameter in enumerate(circuit.index.tolist()):
-        gradient[:, :, parameter] += slopes[:, angle]
-        variance[:, :, parameter] += spreads[:, angle]
+    scales = 0.5 * circuit.scales[moved, None]
+    gathered = (circuit.index[moved, None] == chosen).astype(np.float64)  # (n_moved, n_wanted): which angle moves what
+    gradient = np.einsum("rao,aw->row", scales * (values[:, :, 0] - values[:, :, 1]), gathered)
+    variance = np.einsum("rao,aw->row", scales**2 * np.sum(errors**2, axis=2), gathered)
     return Expectations(gradient, np.sqrt(variance)), answer.shots
 
 

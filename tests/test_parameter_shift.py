@@ -63,7 +63,7 @@ def test_shifts_are_the_gradient_of_the_adjoint_method(circuit):
     for observable in range(2):
         _, wanted = energy_and_gradient(from_qiskit(circuit), points, PauliSums(STRINGS, energies[:, observable]))
         np.testing.assert_allclose(found.values[:, observable], wanted, atol=1e-11)
-    assert split.shifted(points).shape == (3 * 2 * split.n_angles, split.n_angles)
+    assert split.shifted(points, np.arange(2)).shape == (3 * 2 * 2, split.n_angles)
 
 
 def test_shifts_are_the_gradient_of_finite_differences_of_qiskit():

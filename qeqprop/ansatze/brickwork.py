@@ -9,6 +9,7 @@ from annotated_types import Ge
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
 
+from qeqprop.ansatze._product import is_real
 from qeqprop.checks import check_argument
 from qeqprop.gates import numbered, rotate
 from qeqprop.interfaces import Ansatz, Trial
@@ -52,14 +53,10 @@ def brickwork(
         raise ValueError("Arguments `real` and `fractional` exclude each other: turns about ZZ make states complex.")
 
     def ansatz(strings: PauliList) -> Trial:
-        about_y = not fractional and _is_real(strings) if real is None else real
+        about_y = not fractional and is_real(strings) if real is None else real
         return _trial(int(strings.num_qubits or 0), layers, "Y" if about_y else "YZ", fractional, seed)
 
     return ansatz
-
-
-def _is_real(strings: PauliList) -> bool:
-    return not np.any(np.sum(strings.x & strings.z, axis=1) % 2)
 
 
 def _trial(sites: int, layers: int, letters: Literal["Y", "YZ"], fractional: bool, seed: int) -> Trial:

@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
-from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
 
+from qeqprop.ansatze._product import irregular, product_start
 from qeqprop.checks import check_argument
-from qeqprop.gates import Factors, factors, numbered, rotate
-from qeqprop.interfaces import Ansatz, FloatArray, Trial
+from qeqprop.gates import factors, numbered, rotate
+from qeqprop.interfaces import Ansatz, Trial
+
+Start = Literal["automatic", "plus", "zero", "product"]
 
 _STEP = 0.3
 """Time of one layer in the sweep that the first angles are taken from, with couplings of up to 1."""
@@ -24,7 +26,7 @@ def hamiltonian_variational(
     *,
     layers: Annotated[int, Ge(1)] = 3,
     tied: bool = False,
-    start: Literal["automatic", "plus", "zero", "product"] = "automatic",
+    start: Start = "automatic",
 ) -> Ansatz:
     r"""Layers of rotations about the strings of the Hamiltonian, on a product state.
 
@@ -50,7 +52,7 @@ def hamiltonian_variational(
     """
     check_argument("layers", layers, Annotated[int, Ge(1)])
     check_argument("tied", tied, bool)
-    check_argument("start", start, Literal["automatic", "plus", "zero", "product"])
+    check_argument("start", start, Start)
 
     def ansatz(strings: PauliList) -> Trial:
         return _trial(strings, layers, tied, start)
@@ -58,24 +60,18 @@ def hamiltonian_variational(
     return ansatz
 
 
-def _trial(strings: PauliList, layers: int, tied: bool, start: str) -> Trial:
+def _trial(strings: PauliList, layers: int, tied: bool, start: Start) -> Trial:
     words = factors(strings)
     order = sorted((index for index, (word, _) in enumerate(words) if word), key=lambda index: _place(words[index][0]))
     if not order:
         raise ValueError("Argument `strings` must hold a string other than the identity.")
-    sites = int(strings.num_qubits or 0)
-    if start == "automatic":
-        driven = {places[0] for word, places in words if word == "X"}
-        start = "plus" if len(driven) == sites else "product"
-    turned = _turned(words, sites) if start == "product" else []
+    circuit, turned, angles = product_start(strings, start)
+    plus = "h" in circuit.count_ops()
     names = list(dict.fromkeys(words[index][0] if tied else index for index in order))
     number = {name: position for position, name in enumerate(names)}
     chosen = [number[words[index][0] if tied else index] for index in order]
 
     theta = numbered(len(turned) + layers * len(names))
-    circuit = QuantumCircuit(sites)
-    if start == "plus":
-        circuit.h(range(sites))
     for (word, places), parameter in zip(turned, theta, strict=False):
         rotate(circuit, word, places, parameter)
     for layer in range(layers):
@@ -83,15 +79,15 @@ def _trial(strings: PauliList, layers: int, tied: bool, start: str) -> Trial:
             rotate(circuit, *words[index], theta[len(turned) + layer * len(names) + choice])
 
     slopes = np.zeros((len(theta), len(words)))
-    initial = _TILT * _irregular(len(theta))
-    initial[: len(turned)] += _alternating(turned)
+    initial = _TILT * irregular(len(theta))
+    initial[: len(turned)] += angles
     counts = np.bincount(chosen)
     for layer in range(layers):
         ramp = (layer + 0.5) / layers
         for index, choice in zip(order, chosen, strict=True):
             row = len(turned) + layer * len(names) + choice
             slopes[row, index] = 2 * _STEP * ramp / counts[choice]
-            if start == "plus" and words[index][0] == "X":
+            if plus and words[index][0] == "X":
                 initial[row] -= 2 * _STEP * (1 - ramp) / counts[choice]
     return Trial(circuit, initial, slopes)
 
@@ -99,18 +95,3 @@ def _trial(strings: PauliList, layers: int, tied: bool, start: str) -> Trial:
 def _place(word: str) -> int:
     """Z first: it is what moves a state of all plus."""
     return {"Z": 0, "Y": 2, "X": 3}.get("".join(sorted(set(word))), 1)
-
-
-def _turned(words: list[Factors], sites: int) -> list[Factors]:
-    real = all(word.count("Y") % 2 == 0 for word, _ in words)
-    return [(letter, (site,)) for letter in ("Y" if real else "YZ") for site in range(sites)]
-
-
-def _alternating(turned: list[Factors]) -> FloatArray:
-    """Tilted up and down in turn, halfway to the equator."""
-    return np.array([np.pi / 4 + np.pi / 2 * (sites[0] % 2) if word == "Y" else 0.0 for word, sites in turned])
-
-
-def _irregular(count: int) -> FloatArray:
-    """Numbers from -1 to 1 in which nothing repeats: multiples of the golden ratio."""
-    return 2 * np.modf((1 + np.arange(count)) * (np.sqrt(5) - 1) / 2)[0] - 1
