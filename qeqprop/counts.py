@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
@@ -60,8 +60,8 @@ class SamplingDevice(Device, Protocol):
     """A device that gives single outcomes, so that others may wrap it: mitigation, allocation, extrapolation."""
 
     @property
-    def shots(self) -> int:
-        """Its own number of shots for each row and basis."""
+    def shots(self) -> int | None:
+        """Its own number of shots for each row and basis; None where every call has to say it."""
         ...
 
     def read(
@@ -96,9 +96,9 @@ def run_by_reading(
     return Measured(estimate(readings, measurement), readings.shots, readings.canary)
 
 
-def check_shots(shots: int | Sequence[int], n_bases: int) -> list[int]:
+def check_shots(shots: int | Sequence[int] | None, n_bases: int) -> list[int]:
     """The shots of each basis: whole numbers of at least two, since one shot has no error bar; else `ValueError`."""
-    numbers = list(shots) if isinstance(shots, Sequence) else [shots] * n_bases
+    numbers: list[Any] = list(shots) if isinstance(shots, Sequence) else [shots] * n_bases
     if len(numbers) != n_bases:
         raise ValueError(f"Argument `shots` must be one number or {n_bases}, one for each basis, but is {shots!r}.")
     for number in numbers:

@@ -1,31 +1,71 @@
-"""The compiled simulator: exact states of circuits, one per row."""
+"""The compiled simulator: states of circuits, one per row, seen exactly or through shots."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
+from qiskit.circuit import QuantumCircuit
 
+from qeqprop.checks import check_fields
+from qeqprop.counts import Readings, check_shots, run_by_reading, stream
+from qeqprop.engine.bases import MeasurementBasis, rotate
 from qeqprop.engine.circuit_conversion import from_qiskit
-from qeqprop.engine.circuits import expectations, states
-from qeqprop.interfaces import Expectations, Measured, Measurement, PauliSums
+from qeqprop.engine.circuits import expectations, sample, states
+from qeqprop.interfaces import Expectations, FloatArray, Measured, Measurement, PauliSums
 
 
 @dataclass(frozen=True)
 class Statevector:
-    """Runs circuits exactly on the compiled engine."""
+    """Runs circuits on the compiled engine, without noise.
+
+    Attributes:
+        shots: for each row and basis; None for exact expectation values, which take no shots whatever a call asks for.
+    """
+
+    shots: Annotated[int, Ge(2)] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def name(self) -> str:
-        return "statevector"
+        return "statevector" + ("" if self.shots is None else f" with {self.shots} shots")
 
     @property
     def reads_states(self) -> bool:
-        return True
+        return self.shots is None
 
     def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
         """See `interfaces.Device`."""
+        if self.shots is not None:
+            return run_by_reading(self, measurement, shots=shots, key=key)
         amplitudes = states(from_qiskit(measurement.circuit), measurement.parameters)
         each = PauliSums(measurement.strings, np.eye(len(measurement.strings)))
         values = np.einsum("bos,bs->bo", measurement.weights, expectations(amplitudes, each))
         return Measured(Expectations.exact(values), 0)
+
+    def read(
+        self,
+        circuit: QuantumCircuit,
+        parameters: FloatArray,
+        bases: Sequence[MeasurementBasis],
+        shots: int | Sequence[int],
+        key: tuple[int, ...],
+    ) -> Readings:
+        """See `counts.SamplingDevice`."""
+        numbers = check_shots(shots, len(bases))
+        amplitudes = states(from_qiskit(circuit), parameters)
+        outcomes = [
+            np.concatenate(
+                [
+                    sample(state[None], number, np.random.default_rng(stream(key, row, position)))
+                    for row, state in enumerate(rotate(amplitudes, basis.letters))
+                ]
+            )
+            for position, (basis, number) in enumerate(zip(bases, numbers, strict=True))
+        ]
+        return Readings(bases, outcomes)
