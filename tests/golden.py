@@ -1,6 +1,7 @@
-"""Golden texts: the Hamiltonian of every network builder with its defaults, so that a change of one is a readable diff.
+"""Golden texts, so that a change of what is built is a readable diff.
 
-`make golden` rewrites them, `test_golden.py` compares.
+The Hamiltonian of every network builder with its defaults, in ``tests/data/golden/``, and a small instance of every
+circuit, in ``circuits/``. `make golden` rewrites them, `test_golden.py` and `test_circuits.py` compare.
 """
 
 from __future__ import annotations
@@ -8,8 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from members import members
+from qiskit.circuit import QuantumCircuit
+from qiskit.quantum_info import PauliList
+
+from qeqprop.ansatze.adaptive import adaptive
+from qeqprop.ansatze.brickwork import brickwork
+from qeqprop.ansatze.hamiltonian_variational import hamiltonian_variational
+from qeqprop.openqasm import write
 
 FOLDER = Path(__file__).parent / "data" / "golden"
+CIRCUITS = Path(__file__).parents[1] / "circuits"
+
+ISING = PauliList(["IZZ", "ZZI", "IIX", "IXI", "XII"])
+MIXED = PauliList(["ZXZ", "IYZ", "IIX", "IIY", "IIZ"])
 
 
 def text_of(network) -> str:
@@ -33,10 +45,35 @@ def golden_texts() -> dict[str, str]:
     return {f"{name}.txt": text_of(make()) for name, make in members("networks").items()}
 
 
+def golden_circuits() -> dict[str, tuple[str, QuantumCircuit]]:
+    """File names, titles and circuits: three sites, one layer."""
+    layers, bricks = hamiltonian_variational, brickwork
+    return {
+        "hamiltonian_variational": ("layers of an Ising chain's strings", layers(layers=1)(ISING).circuit),
+        "hamiltonian_variational_tied": (
+            "the same with a parameter for each kind of string",
+            layers(layers=1, tied=True)(ISING).circuit,
+        ),
+        "hamiltonian_variational_mixed": (
+            "layers of strings of all kinds on a free product state",
+            layers(layers=1)(MIXED).circuit,
+        ),
+        "brickwork": ("bricks for real states", bricks(layers=1)(ISING).circuit),
+        "brickwork_complex": ("bricks for complex states", bricks(layers=1, real=False)(ISING).circuit),
+        "brickwork_fractional": ("bricks that turn about ZZ", bricks(layers=1, fractional=True)(ISING).circuit),
+        "adaptive": ("grown by gates 3, 0 and 10 of its pool", adaptive().grown(ISING, (3, 0, 10)).circuit),
+    }
+
+
+def circuit_texts() -> dict[str, str]:
+    return {f"{name}.qasm": write(circuit, title=title) for name, (title, circuit) in golden_circuits().items()}
+
+
 if __name__ == "__main__":
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for stale in FOLDER.glob("*.txt"):
+    for stale in FOLDER.glob("*.txt"):  # circuits/ may also hold what somebody wrote
         stale.unlink()
-    for name, text in golden_texts().items():
-        (FOLDER / name).write_text(text)
-        print(f"wrote {name}")
+    for folder, texts in ((FOLDER, golden_texts()), (CIRCUITS, circuit_texts())):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            print(f"wrote {name}")

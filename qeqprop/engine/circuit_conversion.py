@@ -35,7 +35,8 @@ _QUARTERS = {
     "t": ("Z", 0.5),
     "tdg": ("Z", -0.5),
 }
-_KNOWN = [*_LETTERS, *_QUARTERS, "p", "h", "cx", "cz", "id", "barrier", "PauliEvolution"]
+KNOWN = [*_LETTERS, *_QUARTERS, "p", "h", "cx", "cz", "id", "barrier", "PauliEvolution"]
+"""Names of the gates that `from_qiskit` converts."""
 
 
 def from_qiskit(circuit: QuantumCircuit) -> Circuit:
@@ -75,7 +76,7 @@ def _layers(operation: Any, qubits: list[int], numbers: dict[Any, int]) -> list[
         return [(controlled_x if name == "cx" else controlled_z)([(qubits[0], qubits[1])])]
     if name == "PauliEvolution":
         return _evolution(operation, qubits, numbers)
-    raise ValueError(f"Argument `circuit` must hold gates of {', '.join(_KNOWN)} only, but holds {name!r}.")
+    raise ValueError(f"Argument `circuit` must hold gates of {', '.join(KNOWN)} only, but holds {name!r}.")
 
 
 def _single(angle: tuple[int, float, float]) -> Angles:

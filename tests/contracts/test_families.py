@@ -35,7 +35,7 @@ def test_families_are_not_empty():
     assert len(DATASETS) >= 10
     assert set(SOLVERS) == {"DMRG", "Exact", "Sampled", "Typical"}
     assert len(RULES) == 5
-    assert set(ANSATZE) == {"adaptive", "brickwork", "hamiltonian_variational"}
+    assert set(ANSATZE) == {"adaptive", "brickwork", "from_file", "hamiltonian_variational"}
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *DATASETS, *ANSATZE])

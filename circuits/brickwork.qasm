@@ -1,0 +1,24 @@
+// bricks for real states
+OPENQASM 3.0;
+include "stdgates.inc";
+input float[64] theta_000;
+input float[64] theta_001;
+input float[64] theta_002;
+input float[64] theta_003;
+input float[64] theta_004;
+input float[64] theta_005;
+input float[64] theta_006;
+input float[64] theta_007;
+input float[64] theta_008;
+qubit[3] q;
+ry(theta_000) q[0];
+ry(theta_001) q[1];
+cz q[0], q[1];
+ry(theta_003) q[0];
+ry(theta_006) q[0];
+ry(theta_004) q[1];
+ry(theta_002) q[2];
+ry(theta_005) q[2];
+cz q[1], q[2];
+ry(theta_007) q[1];
+ry(theta_008) q[2];

@@ -1,0 +1,22 @@
+// layers of an Ising chain's strings
+OPENQASM 3.0;
+include "stdgates.inc";
+input float[64] theta_000;
+input float[64] theta_001;
+input float[64] theta_002;
+input float[64] theta_003;
+input float[64] theta_004;
+gate rzz(p0) _gate_q_0, _gate_q_1 {
+  cx _gate_q_0, _gate_q_1;
+  rz(p0) _gate_q_1;
+  cx _gate_q_0, _gate_q_1;
+}
+qubit[3] q;
+h q[0];
+h q[1];
+rzz(theta_000) q[0], q[1];
+rx(theta_002) q[0];
+h q[2];
+rzz(theta_001) q[1], q[2];
+rx(theta_003) q[1];
+rx(theta_004) q[2];
