@@ -581,11 +581,12 @@ class Trial(NamedTuple):
 
 
 class Want(enum.Flag):
-    """What a rule wants to know of the settled states."""
+    """What a rule wants to know of the settled states; `COVARIANCES` are those of the outputs' errors."""
 
     OUTPUTS = enum.auto()
     ENERGY_GRADIENT = enum.auto()
     RESPONSE = enum.auto()
+    COVARIANCES = enum.auto()
 
 
 @dataclass(frozen=True, eq=False)
@@ -599,6 +600,8 @@ class Settled:
         certificate: arrays (n_nudges, batch).
         start: (n_nudges * batch,) for the next call; that of one free call warms any number of nudges.
         shots: projective measurements spent.
+        covariances: (n_nudges, batch, n_outputs, n_outputs) of the outputs' errors, which are read from the same shots
+            where one basis holds them; if wanted together with the outputs.
     """
 
     outputs: Expectations | None
@@ -607,6 +610,7 @@ class Settled:
     certificate: Certificate
     start: Start
     shots: int
+    covariances: FloatArray | None = None
 
 
 class Settle(Protocol):
@@ -685,7 +689,8 @@ class Gradient:
 
     Attributes:
         values: (n_trainable,) ``dL/dtheta``.
-        std_errors: (n_trainable,) standard errors, zero where exact.
+        std_errors: (n_trainable,) standard errors, zero where exact; those of nudging rules hold the noise of the
+            nudged states and of the outputs that the error signal was taken from.
         loss: the loss at the free state.
         predictions: (batch, n_outputs) the outputs of the free state.
         certificate: arrays (n_states, batch), free states first, then the nudged ones.

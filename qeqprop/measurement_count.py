@@ -61,6 +61,7 @@ class RecordingSettle:
             ),
             start=Start({}),
             shots=0,
+            covariances=np.zeros((n_nudges, self.batch, self.n_outputs, self.n_outputs)),
         )
 
 

@@ -72,6 +72,8 @@ class BoundSettle:
         respond = Want.RESPONSE in want
         strings = self.network.strings
         rows = [self.network.outputs] if Want.OUTPUTS in want else []
+        if Want.COVARIANCES in want:
+            rows.append(_pair_sums(self.network.outputs))
         if want & (Want.ENERGY_GRADIENT | Want.RESPONSE):
             rows.append(self.network.trainable)
         if start is not None and _length(start) != n_nudges * self.batch:
@@ -89,7 +91,9 @@ class BoundSettle:
 
     def _settled(self, solution: Solution, n_nudges: int, want: Want) -> Settled:
         shape = (n_nudges, self.batch, -1)
-        split = self.n_outputs if Want.OUTPUTS in want else 0
+        split = read = self.n_outputs if Want.OUTPUTS in want else 0
+        if Want.COVARIANCES in want:
+            split += self.n_outputs * (self.n_outputs - 1) // 2
 
         def part(numbers: Expectations, begin: int, end: int | None, scale: FloatArray | float) -> Expectations:
             values, errors = numbers.values[:, begin:end], numbers.std_errors[:, begin:end]
@@ -97,12 +101,15 @@ class BoundSettle:
 
         measured = solution.expectations
         return Settled(
-            outputs=part(measured, 0, split, 1.0) if Want.OUTPUTS in want else None,
+            outputs=part(measured, 0, read, 1.0) if Want.OUTPUTS in want else None,
             energy_gradient=part(measured, split, None, self.driving) if Want.ENERGY_GRADIENT in want else None,
             response=None if solution.response is None else part(solution.response, split, None, self.driving),
             certificate=solution.certificate.map(lambda array: array.reshape(n_nudges, self.batch)),
             start=solution.start,
             shots=solution.shots,
+            covariances=_covariances(measured.std_errors[:, :split].reshape(shape), read)
+            if Want.COVARIANCES in want
+            else None,
         )
 
 
@@ -210,6 +217,25 @@ def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:
     if not np.isfinite(targets).all():
         raise ValueError("Argument `y` must be finite, but holds nan or infinite values.")
     return targets
+
+
+def _pair_sums(outputs: FloatArray) -> FloatArray:
+    """``O_k + O_l`` for all k < l: their standard errors tell the covariances, whoever measures them."""
+    first, second = np.triu_indices(len(outputs), 1)
+    return outputs[first] + outputs[second]
+
+
+def _covariances(errors: FloatArray, n_outputs: int) -> FloatArray:
+    """``Cov[k, l] = (Var[k + l] - Var[k] - Var[l]) / 2`` from the errors (..., n_outputs + n_pairs)."""
+    variances, sums = np.split(errors**2, [n_outputs], axis=-1)
+    first, second = np.triu_indices(n_outputs, 1)
+    result = np.zeros((*errors.shape[:-1], n_outputs, n_outputs))
+    diagonal = np.arange(n_outputs)
+    result[..., diagonal, diagonal] = variances
+    result[..., first, second] = result[..., second, first] = (
+        sums - variances[..., first] - variances[..., second]
+    ) / 2
+    return result
 
 
 def _checked_device(device: Device) -> Device:

@@ -10,6 +10,7 @@ from annotated_types import Gt
 
 from qeqprop.checks import check_fields
 from qeqprop.interfaces import FloatArray, Gradient, Loss, Settle, Want
+from qeqprop.rules._signal_noise import signal_variance
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class OneSidedNudging:
         precision: wanted standard error of every Pauli string in the free and nudged states, for solvers that sample.
         output_precision: the same for the free outputs.
 
-    The standard errors are those of the difference at the measured error signal.
+    The standard errors hold the noise of the nudged states and of the error signal (`signal_variance`).
 
     Source: Massar & Mognetti, arXiv:2405.08467 (2024).
     """
@@ -65,7 +66,7 @@ class SymmetricNudging:
         precision: wanted standard error of every Pauli string in the nudged states, for solvers that sample.
         output_precision: the same for the free outputs.
 
-    The standard errors are those of the difference at the measured error signal.
+    The standard errors hold the noise of the nudged states and of the error signal (`signal_variance`).
 
     Source: Massar & Mognetti, arXiv:2405.08467 (2024); Laborieux et al., Front. Neurosci. 15, 633674 (2021).
     """
@@ -102,19 +103,23 @@ def difference_gradient(
 ) -> Gradient:
     """``sum_i weights_i <dH/dtheta>_(nudges_i)`` averaged over the batch, all nudged states in one job.
 
-    The error signal is measured in a job of its own, so that its noise is independent of the difference's.
+    The error signal is measured in a job of its own, so that its noise is independent of the difference's. The
+    standard errors hold both.
     """
     zeros = np.zeros((1, settle.batch, settle.n_outputs))
-    free = settle(zeros, want=Want.OUTPUTS, precision=output_precision)
+    free = settle(zeros, want=Want.OUTPUTS | Want.COVARIANCES, precision=output_precision)
     assert free.outputs is not None  # it was wanted
     predictions = free.outputs.values[0].real
     error = loss.gradient(predictions, targets)
     nudged = settle(nudges[:, None, None] * error, want=Want.ENERGY_GRADIENT, precision=precision, start=free.start)
     assert nudged.energy_gradient is not None  # it was wanted
     measured = nudged.energy_gradient
+    quotients = np.einsum("n,nbj->bj", weights, np.real(measured.values))
+    variances = np.einsum("n,nbj->bj", weights**2, measured.std_errors**2)
+    from_signal = signal_variance(free, targets, loss, error, quotients, variances)
     return Gradient(
-        values=np.mean(np.einsum("n,nbj->bj", weights, np.real(measured.values)), axis=0),
-        std_errors=np.sqrt(np.einsum("n,nbj->j", weights**2, measured.std_errors**2)) / settle.batch,
+        values=np.mean(quotients, axis=0),
+        std_errors=np.sqrt(np.sum(variances, axis=0) + from_signal) / settle.batch,
         loss=float(loss.value(predictions, targets)),
         predictions=predictions,
         certificate=free.certificate.join([nudged.certificate]),

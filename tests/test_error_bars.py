@@ -1,0 +1,136 @@
+"""Error bars of gradients: the spread over many repetitions is the one that is reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from oracles import dense_parts, perturbation_theory
+
+import qeqprop
+from qeqprop import losses
+from qeqprop.interfaces import Loss, Want
+from qeqprop.networks.transverse_ising import transverse_ising
+from qeqprop.propagation import bind
+from qeqprop.rules._signal_noise import signal_variance
+from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
+from qeqprop.rules.richardson import Richardson
+from qeqprop.solvers.exact import Exact
+from qeqprop.solvers.sampled import Sampled
+
+REPETITIONS = 500
+
+
+def ising(n_outputs, sites=2):
+    network = transverse_ising(sites=sites, n_inputs=1, n_outputs=n_outputs)
+    return replace(network, initial=network.initial + 0.7 * np.random.default_rng(1).normal(size=network.n_trainable))
+
+
+def normalised_variance(network, x, y, loss, rule, shots):
+    runs = [
+        qeqprop.gradient(network, network.initial, x, y, loss=loss, rule=rule, solver=Sampled(shots=shots), seed=seed)
+        for seed in range(REPETITIONS)
+    ]
+    values, errors = np.array([run.values for run in runs]), np.array([run.std_errors for run in runs])
+    return np.var((values - values.mean(axis=0)) / errors, axis=0)
+
+
+def responses(network, x):
+    """``R_bj``, by perturbation theory on dense matrices, (batch, n_trainable)."""
+    return np.array(
+        [
+            [perturbation_theory(h, outputs[0], slope, 0) for slope in slopes]
+            for h, slopes, outputs in (dense_parts(network, network.initial, row) for row in x)
+        ]
+    )
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("rule", [OneSidedNudging(0.2), SymmetricNudging(0.1), Richardson((0.1, 0.2))])
+def test_error_bars_of_every_nudging_rule(rule, n_outputs):
+    x, y = np.array([[0.3], [-0.8]]), np.array([[-1.0, 1.0], [1.0, 1.0]])[:, :n_outputs]
+    found = normalised_variance(ising(n_outputs), x, y, losses.mean_squared_error(), rule, 200)
+    assert np.all((found > 0.8) & (found < 1.25)), found
+
+
+@pytest.mark.parametrize("loss", [losses.mean_squared_error(), losses.cross_entropy()])
+def test_noise_that_comes_from_the_outputs_is_in_the_error_bars(loss):
+    """Few output shots, many gradient shots: nearly all of the spread is that of the error signal."""
+    network, x, y = ising(1), np.array([[0.3], [-0.8]]), np.array([[-1.0], [1.0]])
+    rule = SymmetricNudging(0.1, precision=0.003, output_precision=0.15)
+    found = normalised_variance(network, x, y, loss, rule, 2)
+    assert np.all((found > 0.8) & (found < 1.25)), found
+    certain = replace(rule, output_precision=0.003)
+    noisy, sharp = (
+        qeqprop.gradient(network, network.initial, x, y, loss=loss, rule=one, solver=Sampled(), seed=0).std_errors
+        for one in (rule, certain)
+    )
+    assert np.all(noisy > 1.5 * sharp)
+    assert np.max(noisy / sharp) > 5
+
+
+def test_losses_that_join_samples_join_their_errors():
+    """Two samples, ``L = (y_0 - y_1)^2 / 2``: the oracle is (R_0 - R_1)^2 Var(y_0 - y_1)."""
+    joined = Loss(
+        "joined",
+        lambda y, t: float((y[0, 0] - y[1, 0]) ** 2 / 2),
+        lambda y, t: 2 * (y[0, 0] - y[1, 0]) * np.array([[1.0], [-1.0]]),
+        group=2,
+    )
+    network, x = ising(1), np.array([[0.3], [-2.5]])
+    settle = bind(network, network.initial, x, Exact(), (0,))
+    free = replace(settle(np.zeros((1, 2, 1)), want=Want.OUTPUTS), covariances=np.full((1, 2, 1, 1), 1e-4))
+    error = joined.gradient(free.outputs.values[0], np.zeros((2, 0)))
+    quotients = responses(network, x) * error
+    found = signal_variance(free, np.zeros((2, 0)), joined, error, quotients, np.zeros_like(quotients))
+    response = responses(network, x)
+    np.testing.assert_allclose(found, 4 * (response[0] - response[1]) ** 2 * 2e-4, rtol=1e-3)
+
+
+def test_the_noise_of_one_output_is_the_response_times_the_noise_of_the_signal():
+    """The oracle is perturbation theory: Var = sum_b R_bj^2 Var(e_b)."""
+    network = ising(1)
+    x, y = np.array([[0.3], [-0.8], [1.5]]), np.array([[-1.0], [1.0], [-1.0]])
+    loss, beta = losses.mean_squared_error(), 1e-3
+    settle = bind(network, network.initial, x, Exact(), (0,))
+    free = settle(np.zeros((1, 3, 1)), want=Want.OUTPUTS | Want.COVARIANCES)
+    spread = np.array([0.01, 0.02, 0.03])
+    free = replace(free, covariances=(spread**2).reshape(1, 3, 1, 1))
+    error = loss.gradient(free.outputs.values[0], y)
+    nudged = settle(np.array([beta, -beta])[:, None, None] * error, want=Want.ENERGY_GRADIENT).energy_gradient.values
+    quotients = (nudged[0] - nudged[1]) / (2 * beta)
+    found = signal_variance(free, y, loss, error, quotients, np.zeros_like(quotients))
+    np.testing.assert_allclose(found, (2 * spread) ** 2 @ responses(network, x) ** 2, rtol=5e-3)
+
+
+def test_covariances_of_outputs_come_from_the_same_shots():
+    """Var(a + b) - Var(a) - Var(b) of the reported errors is the covariance of the repetitions."""
+    network = ising(2)
+    network = replace(network, initial=np.where(np.array(network.term_names) == "Z0 Z1", 1.0, 0.1))
+    x = np.array([[0.3], [-0.8]])
+
+    def free(seed):
+        settle = bind(network, network.initial, x, Sampled(shots=50), (seed,))
+        return settle(np.zeros((1, 2, 2)), want=Want.OUTPUTS | Want.COVARIANCES)
+
+    answers = [free(seed) for seed in range(1000)]
+    values = np.array([answer.outputs.values[0] for answer in answers])
+    reported = np.mean([answer.covariances[0] for answer in answers], axis=0)
+    for sample in range(2):
+        seen = np.cov(values[:, sample].T)
+        np.testing.assert_allclose(reported[sample], seen, atol=0.15 * np.max(seen))
+    assert np.max(np.abs(reported[:, 0, 1]) / reported[:, 0, 0]).min() > 0.3  # else this says nothing
+
+
+def test_exact_outputs_add_nothing():
+    network = ising(2)
+    found = qeqprop.gradient(
+        network,
+        network.initial,
+        np.array([[0.3]]),
+        np.array([[-1.0, 1.0]]),
+        loss=losses.mean_squared_error,
+        rule=SymmetricNudging(),
+    )
+    np.testing.assert_array_equal(found.std_errors, 0.0)
