@@ -42,7 +42,7 @@ def rotate(circuit: QuantumCircuit, word: str, sites: Sequence[int], angle: Any)
 
     Args:
         circuit: is appended to.
-        word: letters X, Y, Z, at least one.
+        word: letters X, Y, Z; none for the identity, which is a phase.
         sites: one site for each letter.
         angle: a number, a parameter, or an expression affine in one parameter.
     """
@@ -55,5 +55,5 @@ def rotate(circuit: QuantumCircuit, word: str, sites: Sequence[int], angle: Any)
     elif word == "XZ":
         circuit.rzx(angle, sites[1], sites[0])
     else:
-        operator = SparsePauliOp(word[::-1])  # the rightmost letter of a label is the first qubit
-        circuit.append(PauliEvolutionGate(operator, time=angle / 2), list(sites))
+        operator = SparsePauliOp(word[::-1] or "I")  # the rightmost letter of a label is the first qubit
+        circuit.append(PauliEvolutionGate(operator, time=angle / 2), list(sites) or [0])

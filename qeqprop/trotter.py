@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.circuit.library import PauliEvolutionGate
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.circuit import QuantumCircuit
 
 from qeqprop.engine.circuit_layers import Angles
 from qeqprop.engine.circuits import Circuit
+from qeqprop.gates import Factors, numbered, rotate
 from qeqprop.interfaces import IntArray
-
-_PAIRS = {"XX": "rxx", "YY": "ryy", "ZZ": "rzz"}
 
 
 def in_qiskit_gates(circuit: Circuit) -> QuantumCircuit:
     """A circuit of Pauli rotations whose every angle is a parameter of its own, as `trotter_sweep` makes them.
 
-    Parameter j is named ``theta_00j`` and is the angle of rotation j: ``exp(-i theta/2 P)`` as rx, ry, rz, rxx, ryy,
-    rzz or, for any other string, a `PauliEvolutionGate` of the time ``theta/2``. The order of the parameters is that of
-    their names. Equal circuits give the same object, so that what was compiled for one can be found again.
+    Parameter j is named ``theta_00j`` and is the angle of rotation j: ``exp(-i theta/2 P)`` (`gates.rotate`). The order
+    of the parameters is that of their names. Equal circuits give the same object, so that what was compiled for one can
+    be found again.
 
     Raises:
         ValueError: if an angle is not a parameter of its own.
@@ -40,22 +36,15 @@ def _in_gates(num_qubits: int, plus: bool, x: bytes, z: bytes) -> QuantumCircuit
     if plus:
         result.h(range(num_qubits))
     masks = list(zip(_masks(x), _masks(z), strict=True))
-    digits = max(3, len(str(len(masks) - 1)))
-    for number, (flips, signs) in enumerate(masks):
-        _rotate(result, flips, signs, Parameter(f"theta_{number:0{digits}d}"))
+    for (flips, signs), parameter in zip(masks, numbered(len(masks)), strict=True):
+        rotate(result, *_factors(num_qubits, flips, signs), parameter)
     return result
 
 
-def _rotate(circuit: QuantumCircuit, flips: int, signs: int, angle: Any) -> None:
-    """``exp(-i angle/2 P)`` for the string of the masks."""
-    sites = [site for site in range(circuit.num_qubits) if (flips | signs) >> site & 1]
-    word = "".join("ZXY"[(flips >> site & 1) + (flips >> site & signs >> site & 1)] for site in sites)
-    if len(sites) == 1:
-        getattr(circuit, f"r{word.lower()}")(angle, sites[0])
-    elif word in _PAIRS:
-        getattr(circuit, _PAIRS[word])(angle, *sites)
-    else:  # the letters of a label are read from the right; the identity is a phase
-        circuit.append(PauliEvolutionGate(SparsePauliOp(word[::-1] or "I"), time=angle / 2), sites or [0])
+def _factors(num_qubits: int, flips: int, signs: int) -> Factors:
+    """The letters and sites of the string of the masks."""
+    sites = tuple(site for site in range(num_qubits) if (flips | signs) >> site & 1)
+    return "".join("ZXY"[(flips >> site & 1) + (flips >> site & signs >> site & 1)] for site in sites), sites
 
 
 def _bytes(masks: IntArray) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from members import members
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
@@ -15,7 +16,11 @@ from qiskit.quantum_info import PauliList
 from qeqprop.ansatze.adaptive import adaptive
 from qeqprop.ansatze.brickwork import brickwork
 from qeqprop.ansatze.hamiltonian_variational import hamiltonian_variational
+from qeqprop.engine.circuit_trotter import trotter_sweep
+from qeqprop.interfaces import PauliSums
 from qeqprop.openqasm import write
+from qeqprop.ramps import cosine
+from qeqprop.trotter import in_qiskit_gates
 
 FOLDER = Path(__file__).parent / "data" / "golden"
 CIRCUITS = Path(__file__).parents[1] / "circuits"
@@ -46,7 +51,7 @@ def golden_texts() -> dict[str, str]:
 
 
 def golden_circuits() -> dict[str, tuple[str, QuantumCircuit]]:
-    """File names, titles and circuits: three sites, one layer."""
+    """File names, titles and circuits: three sites and one layer, or two sites and one step (two of first order)."""
     layers, bricks = hamiltonian_variational, brickwork
     return {
         "hamiltonian_variational": ("layers of an Ising chain's strings", layers(layers=1)(ISING).circuit),
@@ -62,7 +67,16 @@ def golden_circuits() -> dict[str, tuple[str, QuantumCircuit]]:
         "brickwork_complex": ("bricks for complex states", bricks(layers=1, real=False)(ISING).circuit),
         "brickwork_fractional": ("bricks that turn about ZZ", bricks(layers=1, fractional=True)(ISING).circuit),
         "adaptive": ("grown by gates 3, 0 and 10 of its pool", adaptive().grown(ISING, (3, 0, 10)).circuit),
+        **{f"sweep_{order}": (f"a Trotter sweep of order {order}", _sweep(order)) for order in (1, 2, 4)},
     }
+
+
+def _sweep(order) -> QuantumCircuit:
+    start = PauliSums(PauliList(["IX", "XI"]), -np.ones((1, 2)))
+    target = PauliSums(PauliList(["ZZ", "IZ"]), np.ones((1, 2)))
+    return in_qiskit_gates(
+        trotter_sweep(start, target, cosine, total_time=1.0, steps=2 if order == 1 else 1, order=order)[0]
+    )
 
 
 def circuit_texts() -> dict[str, str]:

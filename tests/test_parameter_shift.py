@@ -95,6 +95,21 @@ def test_the_rewritten_circuit_prepares_the_same_state():
     assert before.equiv(after)
 
 
+def test_error_bars_of_shifted_gradients_are_right():
+    """Over many repetitions the residual in units of its error has variance 1, for tied and scaled angles too."""
+    circuit = everything()
+    split, weights = unshared(circuit), np.random.default_rng(2).normal(size=(1, 1, len(STRINGS)))
+    point = np.array([[0.3, -1.1, 0.7, 2.0]])
+    wanted = np.array([3, 1])  # three angles each
+    exact, _ = shifted_gradient(BoundMeasure(Statevector()), split, point, STRINGS, weights, wanted=wanted)
+    measure, points = BoundMeasure(Statevector(shots=200), (5,)), np.repeat(point, 500, axis=0)
+    found, shots = shifted_gradient(measure, split, points, STRINGS, weights, wanted=wanted)
+    residuals = (found.values - exact.values) / found.std_errors
+    np.testing.assert_allclose(np.var(residuals, axis=0), 1, atol=0.2)
+    np.testing.assert_allclose(np.mean(residuals, axis=0), 0, atol=0.2)
+    assert shots % (500 * 2 * 6 * 200) == 0  # every row and basis is counted
+
+
 def test_a_circuit_without_parameters_has_no_gradient_and_costs_nothing():
     circuit = QuantumCircuit(1)
     circuit.h(0)
