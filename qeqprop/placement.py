@@ -10,18 +10,25 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+from qiskit import transpile
 from qiskit.circuit import ClassicalRegister, QuantumCircuit
+from qiskit.transpiler import Target
 
 from qeqprop.counts import MAX_SITES
 from qeqprop.interfaces import FloatArray, IntArray
+from qeqprop.qubit_choice import choose_qubits
 
 Made = TypeVar("Made")
 
+GATES = "id h x y z s sdg t tdg sx sxdg p rx ry rz cx cz swap rxx ryy rzz rzx"
+"""What every simulator knows by name, of the gates that circuits here are made of."""
+
 TRANSPILER_SEED = 11
-"""A layout is chosen once and the same in every run."""
+"""Swaps are the same in every run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +81,67 @@ def place(
     return Placed(translated, tuple(sites), np.array(columns, dtype=np.int64), in_place)
 
 
+def place_anywhere(circuit: QuantumCircuit) -> Placed:
+    """A circuit spelt out in the gates that every simulator knows, on the qubits it has."""
+    gates: list[str] = [*GATES.split()]
+    return place(circuit, partial(transpile, basis_gates=gates, optimization_level=1), lambda ending: ending)
+
+
+def place_on(circuit: QuantumCircuit, target: Target, qubits: tuple[int, ...] | None = None) -> Placed:
+    """A circuit in the gates of a machine, on qubits chosen by their errors and kept.
+
+    Gates whose angles are bounded are left out: a bound cannot be kept by an angle that is a parameter.
+
+    Args:
+        circuit: without measurements.
+        target: the machine.
+        qubits: (n_sites,) the qubit of each site; chosen by `choose_qubits` where None.
+
+    Raises:
+        ValueError: if the machine has too few qubits that work, or cannot run what the translation made.
+    """
+    width = int(target.num_qubits or circuit.num_qubits)
+    if circuit.num_qubits > width:
+        raise ValueError(
+            f"Argument `circuit` must have at most the {width} qubits of the machine, but has {circuit.num_qubits}."
+        )
+    gates = _without_bounds(target)
+    chosen = choose_qubits(circuit.decompose("PauliEvolution"), gates).qubits if qubits is None else qubits
+    if len(set(chosen)) != circuit.num_qubits or not all(0 <= qubit < width for qubit in chosen):
+        raise ValueError(
+            f"Argument `qubits` must name {circuit.num_qubits} different qubits from 0 to {width - 1}, one for each "
+            f"site, but is {chosen}."
+        )
+    settings: dict[str, Any] = {"target": gates, "seed_transpiler": TRANSPILER_SEED}
+    translate = partial(transpile, initial_layout=list(chosen), optimization_level=2, **settings)
+    in_place = partial(transpile, initial_layout=list(range(width)), optimization_level=0, **settings)
+    placed = place(circuit, translate, in_place)
+    for check in (placed.circuit, with_measurement(placed, "Y" * circuit.num_qubits)):
+        check_supported(check, gates)
+    return placed
+
+
+def check_supported(circuit: QuantumCircuit, target: Target) -> None:
+    """Raises a `ValueError` unless every instruction of a circuit is one of the target's, on qubits that have it."""
+    for step in circuit.data:
+        qubits = tuple(circuit.find_bit(qubit).index for qubit in step.qubits)
+        name = step.operation.name
+        if name != "barrier" and not target.instruction_supported(name, qubits):
+            raise ValueError(f"Argument `circuit` must hold gates of the machine only, but holds {name} on {qubits}.")
+
+
+def _without_bounds(target: Target) -> Target:
+    """A target without the gates whose angles it bounds."""
+    bounded = [name for name in target.operation_names if target.gate_has_angle_bounds(name)]
+    if not bounded:
+        return target
+    rest = Target(num_qubits=target.num_qubits, dt=target.dt, qubit_properties=target.qubit_properties)
+    for name in target.operation_names:
+        if name not in bounded:
+            rest.add_instruction(target.operation_from_name(name), target[name], name=name)
+    return rest
+
+
 def with_measurement(placed: Placed, letters: str) -> QuantumCircuit:
     """The circuit that measures every site in a basis: site k into classical bit k.
 
@@ -94,11 +162,16 @@ def with_measurement(placed: Placed, letters: str) -> QuantumCircuit:
 
 def mirrored(placed: Placed) -> QuantumCircuit:
     """The body and its inverse, measured: ideally every site gives 0, so what it gives shows the noise."""
+    return _measured(placed, there_and_back(placed))
+
+
+def there_and_back(placed: Placed) -> QuantumCircuit:
+    """The body and its inverse: ideally all qubits at zero."""
     body = placed.circuit
-    there_and_back = body.copy()
-    there_and_back.barrier()  # nothing cancels
-    there_and_back.compose(placed.in_place(body.inverse()), inplace=True)
-    return _measured(placed, there_and_back)
+    both = body.copy()
+    both.barrier()  # nothing cancels
+    both.compose(placed.in_place(body.inverse()), inplace=True)
+    return both
 
 
 def _measured(placed: Placed, circuit: QuantumCircuit) -> QuantumCircuit:

@@ -16,10 +16,7 @@ from qeqprop.checks import check_fields, finite_array
 from qeqprop.counts import Readings, canary_of, check_shots, run_by_reading, stream
 from qeqprop.engine.bases import MeasurementBasis
 from qeqprop.interfaces import FloatArray, IntArray, Measured, Measurement
-from qeqprop.placement import Placed, mirrored, once, place, with_measurement
-
-GATES = "id h x y z s sdg t tdg sx sxdg p rx ry rz cx cz swap rxx ryy rzz rzx"
-"""What Aer knows by name, of the gates that circuits here are made of."""
+from qeqprop.placement import GATES, Placed, mirrored, once, place, with_measurement
 
 DENSE_SITES = 9
 """Up to here one density matrix is cheaper than a thousand noisy trajectories."""

@@ -1,0 +1,209 @@
+"""Any primitive of qiskit: a sampler, whose bits are read here, or an estimator, which reads them by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge
+from qiskit.circuit import QuantumCircuit
+from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2, StatevectorSampler
+
+from qeqprop.checks import check_fields, check_shape, finite_array
+from qeqprop.counts import Readings, canary_of, check_shots, run_by_reading, stream
+from qeqprop.engine.bases import MeasurementBasis, needed_bases
+from qeqprop.interfaces import Canary, Expectations, FloatArray, IntArray, Measured, Measurement
+from qeqprop.placement import Placed, mirrored, once, place_anywhere, place_on, there_and_back, with_measurement
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """Runs circuits through a `BaseSamplerV2` or a `BaseEstimatorV2`, one parametrised circuit for all rows.
+
+    A sampler is sent one PUB for each measurement basis, all rows broadcast in it. An estimator is sent one PUB: unique
+    Pauli strings as observables, the points of all rows broadcast against them (``theta[:, None, :]``), with the
+    precision ``1 / sqrt(shots)``. It keeps the covariances of its strings to itself; their errors are added up within a
+    basis, where they may share shots, and in quadrature between bases. That is an upper bound, sharp for an observable
+    of one string; a sampler has the errors themselves. Every job also measures a canary.
+
+    Attributes:
+        primitive: a sampler or an estimator; where None the reference sampler of qiskit, which the key replays. What a
+            given primitive draws cannot be replayed.
+        backend: the machine behind it, if circuits must be translated to its gates and placed on its qubits.
+        shots: for each row and basis.
+
+    Raises:
+        ValueError: for something that is no primitive, or one with a fixed seed: all its circuits or all its jobs have
+            the same errors, which cancel in the difference of nudged states and make a gradient look better than it
+            is. Also if an estimator gives errors that are not finite, or none with values that have one.
+    """
+
+    primitive: Any = None
+    backend: Any = None
+    shots: Annotated[int, Ge(2)] = 1000
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.primitive is not None and not isinstance(self.primitive, (BaseSamplerV2, BaseEstimatorV2)):
+            raise ValueError(
+                "Argument `primitive` must be a BaseSamplerV2 or a BaseEstimatorV2, "
+                f"but is a {type(self.primitive).__name__}."
+            )
+        for name, seed in _seeds(self.primitive):
+            if isinstance(seed, (int, np.integer)):
+                raise ValueError(
+                    f"Argument `primitive` must not have a fixed seed, but {name} is {seed}: equal circuits would have "
+                    "equal errors. Leave the seed out, or give a numpy Generator."
+                )
+        if self.backend is not None and not hasattr(self.backend, "target"):
+            raise ValueError(f"Argument `backend` must have a target, but is a {type(self.backend).__name__}.")
+
+    @property
+    def name(self) -> str:
+        kind = "StatevectorSampler" if self.primitive is None else type(self.primitive).__name__
+        return f"primitive {kind} with {self.shots} shots"
+
+    @property
+    def reads_states(self) -> bool:
+        return False
+
+    def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
+        """See `interfaces.Device`."""
+        if isinstance(self.primitive, BaseEstimatorV2):
+            return self._estimate(
+                self.primitive, measurement, check_shots(self.shots if shots is None else shots, 1)[0]
+            )
+        return run_by_reading(self, measurement, shots=shots, key=key)
+
+    def read(
+        self,
+        circuit: QuantumCircuit,
+        parameters: FloatArray,
+        bases: Sequence[MeasurementBasis],
+        shots: int | Sequence[int],
+        key: tuple[int, ...],
+    ) -> Readings:
+        """See `counts.SamplingDevice`."""
+        sampler = self.primitive
+        if isinstance(sampler, BaseEstimatorV2):
+            raise ValueError(f"{self.name} is an estimator and gives no single outcomes: use a sampler.")
+        if sampler is None:
+            sampler = StatevectorSampler(seed=np.random.default_rng(stream(key)))
+        numbers = check_shots(shots, len(bases))
+        finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.num_parameters))
+        placed = self._placed(circuit)
+        values = placed.values(parameters)
+        pubs: list[tuple[Any, ...]] = []
+        for basis, number in zip(bases, numbers, strict=True):
+            pubs += _pubs(with_measurement(placed, basis.letters), values, number)
+        pubs += _pubs(mirrored(placed), values[:1], max(numbers))
+        answers = iter(sampler.run(pubs).result())
+        sites = len(placed.sites)
+        outcomes = [_outcomes(answers, len(values), sites, number) for number in numbers]
+        alive = _outcomes(answers, 1, sites, max(numbers))
+        return Readings(bases, outcomes, canary_of(alive[0], sites), extra_shots=alive.size)
+
+    def _placed(self, circuit: QuantumCircuit) -> Placed:
+        if self.backend is None:
+            return once(circuit, "anywhere", partial(place_anywhere, circuit))
+        return once(circuit, ("primitive", id(self.backend)), partial(place_on, circuit, self.backend.target))
+
+    def _estimate(self, estimator: Any, measurement: Measurement, shots: int) -> Measured:
+        weights, strings = measurement.weights, measurement.strings
+        bases = needed_bases(strings, weights)
+        identity = ~np.any(strings.x | strings.z, axis=1)
+        constant = np.broadcast_to(np.sum(weights[:, :, identity], axis=2), (measurement.rows, weights.shape[1]))
+        if not bases or not measurement.rows:
+            return Measured(Expectations.exact(constant.copy()), 0)
+        placed = self._placed(measurement.circuit)
+        values, width = placed.values(measurement.parameters), placed.circuit.num_qubits
+        labels = [str(label) for label in strings.to_labels()]
+        read = np.concatenate([basis.indices for basis in bases])
+        observables = [_on_qubits(labels[int(index)], placed.sites, width) for index in read]
+        every_z = [_on_qubits(label, placed.sites, width) for label in _single_z(len(placed.sites))]
+        precision = 1.0 / np.sqrt(shots)
+        pubs = [
+            *_points(placed.circuit, observables, values, precision),
+            *_points(there_and_back(placed), every_z, values[:1], precision),
+        ]
+        answers = iter(estimator.run(pubs).result())
+        means, errors = self._numbers(answers, measurement.rows, len(read))
+        value = constant + np.einsum("bos,bs->bo", weights[:, :, read], means)
+        squares, begin = np.zeros_like(value), 0
+        for basis in bases:
+            part = slice(begin, begin + len(basis.indices))
+            squares += np.einsum("bos,bs->bo", np.abs(weights[:, :, basis.indices]), errors[:, part]) ** 2
+            begin = part.stop
+        alive, alive_errors = self._numbers(answers, 1, len(every_z))
+        canary = Canary(1.0, float(np.mean(alive)), float(np.mean(alive_errors)))
+        return Measured(Expectations(value, np.sqrt(squares)), shots * (measurement.rows * len(bases) + 1), canary)
+
+    def _numbers(self, answers: Iterator[Any], rows: int, strings: int) -> tuple[FloatArray, FloatArray]:
+        """Values and errors (rows, n_strings) of the next PUB, or of the next rows, checked."""
+        found: list[tuple[FloatArray, FloatArray]] = []
+        while sum(len(values) for values, _ in found) < rows:
+            data = next(answers).data
+            found.append((np.asarray(data.evs).reshape(-1, strings), np.asarray(data.stds).reshape(-1, strings)))
+        values, errors = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        check_shape("evs", values, "(rows, n_strings)", (rows, strings))
+        if not np.all(np.isfinite(values)) or not np.all(np.isfinite(errors)) or np.any(errors < 0):
+            raise ValueError(f"{self.name} gave values or standard errors that are not finite.")
+        if np.any((errors == 0) & (np.abs(np.abs(values) - 1.0) > 1e-9)):
+            raise ValueError(
+                f"{self.name} gave the standard error zero for a value that is no eigenvalue: it has noise that it "
+                "does not report. Use a sampler."
+            )
+        return values, errors
+
+
+def _pubs(circuit: QuantumCircuit, values: FloatArray, shots: int) -> list[tuple[Any, ...]]:
+    """One PUB for all rows; one for each where there is nothing to broadcast."""
+    return [(circuit, values, shots)] if circuit.num_parameters else [(circuit, None, shots)] * len(values)
+
+
+def _points(circuit: QuantumCircuit, observables: list[str], values: FloatArray, precision: float) -> list[Any]:
+    if circuit.num_parameters:
+        return [(circuit, observables, values[:, None, :], precision)]
+    return [(circuit, observables, None, precision)] * len(values)
+
+
+def _outcomes(answers: Iterator[Any], rows: int, sites: int, shots: int) -> IntArray:
+    """Basis indices (rows, shots) of the next PUB, or of the next rows."""
+    found: list[IntArray] = []
+    while sum(map(len, found)) < rows:
+        bits = next(answers).data["sites"]
+        if bits.num_bits != sites or bits.num_shots != shots:
+            raise RuntimeError(
+                f"The sampler was asked for {shots} shots of {sites} bits, "
+                f"but gave {bits.num_shots} of {bits.num_bits}."
+            )
+        table = np.asarray(bits.array, dtype=np.int64)
+        places = 1 << (8 * np.arange(table.shape[-1] - 1, -1, -1, dtype=np.int64))
+        found.append((table @ places).reshape(-1, shots))
+    return np.concatenate(found)
+
+
+def _single_z(sites: int) -> list[str]:
+    return ["I" * (sites - 1 - site) + "Z" + "I" * site for site in range(sites)]
+
+
+def _on_qubits(label: str, sites: tuple[int, ...], width: int) -> str:
+    """A label of the sites as one of the machine's qubits."""
+    letters = ["I"] * width
+    for letter, qubit in zip(reversed(label), sites, strict=True):
+        letters[qubit] = letter
+    return "".join(reversed(letters))
+
+
+def _seeds(primitive: Any) -> Iterator[tuple[str, Any]]:
+    """Where primitives keep their seeds, and what is there."""
+    options = getattr(primitive, "options", None)
+    yield "seed", getattr(primitive, "seed", None)
+    yield "options.seed_simulator", getattr(options, "seed_simulator", None)
+    for name in ("simulator", "run_options", "backend_options"):
+        part = getattr(options, name, None)
+        found = part.get("seed_simulator") if isinstance(part, dict) else getattr(part, "seed_simulator", None)
+        yield f"options.{name}.seed_simulator", found
