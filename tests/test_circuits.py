@@ -12,8 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from golden import CIRCUITS, ISING, circuit_texts, golden_circuits
 
 from qeqprop.ansatze.from_file import from_file
+from qeqprop.devices import statevector
+from qeqprop.devices.aer import Aer
 from qeqprop.engine.circuit_conversion import from_qiskit
 from qeqprop.engine.circuits import states
+from qeqprop.interfaces import Measurement
 from qeqprop.openqasm import read, write
 from qeqprop.parameter_shift import unshared
 
@@ -40,6 +43,17 @@ def test_a_text_that_is_read_prepares_the_same_states(name):
     overlaps = np.sum(states(from_qiskit(circuit), points).conj() * states(from_qiskit(made), points), axis=1)
     np.testing.assert_allclose(np.abs(overlaps), 1, atol=1e-12)
     assert unshared(circuit).n_angles >= circuit.num_parameters
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_circuit_runs_on_aer(name):
+    circuit = MADE[name][1]
+    points = np.random.default_rng(1).uniform(-3, 3, (2, circuit.num_parameters))
+    strings = PauliList(["Z" * circuit.num_qubits, "X" * circuit.num_qubits])
+    question = Measurement(circuit, points, strings, np.eye(2)[None])
+    exact = statevector.Statevector().run(question, shots=None, key=())
+    found = Aer(shots=500).run(question, shots=None, key=(3,)).expectations
+    assert np.all(np.abs(found.values - exact.expectations.values) < 5 * found.std_errors + 1e-12)
 
 
 def test_every_stored_circuit_can_be_an_ansatz():
