@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
@@ -82,6 +82,14 @@ class SamplingDevice(Device, Protocol):
             key: names the random streams; every row and basis has one of its own.
         """
         ...
+
+
+def as_sampling(device: Device) -> SamplingDevice:
+    """The device, if it gives single outcomes; else a `ValueError`."""
+    if not hasattr(device, "read"):
+        name = getattr(device, "name", repr(device))
+        raise ValueError(f"Argument `device` must be a device that samples, such as Aer(), but is {name}.")
+    return cast(SamplingDevice, device)
 
 
 def run_by_reading(
