@@ -1,4 +1,4 @@
-"""The noise of a calibration: relaxation while a gate lasts, and depolarisation until its error is the measured one.
+"""Noise as channels: relaxation while a gate lasts, and depolarisation until its error is the calibrated one.
 
 With the average gate fidelity ``F = (d F_pro + 1) / (d + 1)`` of a channel on d dimensions and its process fidelity
 ``F_pro`` (Horodecki et al. 1999; Nielsen 2002), relaxation alone has
@@ -9,7 +9,7 @@ already be worse than what was measured, the measurement is believed: the time i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from qiskit.quantum_info import SuperOp
@@ -17,9 +17,6 @@ from scipy.optimize import brentq
 
 from qeqprop.calibration import Calibration, GateCalibration, Qubits
 from qeqprop.interfaces import FloatArray
-
-if TYPE_CHECKING:
-    from qiskit_aer.noise import NoiseModel
 
 
 def relaxation(t1: float, t2: float, time: float) -> SuperOp:
@@ -53,21 +50,6 @@ def confusion(calibration: Calibration, qubit: int) -> FloatArray:
     """``[[P(0|0), P(1|0)], [P(0|1), P(1|1)]]``: rows are what was prepared, columns what is read."""
     one_of_zero, zero_of_one = np.nan_to_num(calibration.readout[qubit])
     return np.array([[1 - one_of_zero, one_of_zero], [zero_of_one, 1 - zero_of_one]])
-
-
-def noise_model(calibration: Calibration) -> NoiseModel:
-    """The noise of all gates and of the readout, which is asymmetric, for Aer."""
-    from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
-
-    model = NoiseModel(basis_gates=[*calibration.gates, "delay"])
-    for name, entries in calibration.gates.items():
-        for qubits in entries:
-            channel = gate_noise(calibration, name, qubits)
-            if not np.allclose(np.asarray(channel.data), np.eye(4 ** len(qubits)), atol=1e-15):
-                model.add_quantum_error(QuantumError(channel), name, list(qubits))
-    for qubit in range(calibration.n_qubits):
-        model.add_readout_error(ReadoutError(confusion(calibration, qubit)), [qubit])
-    return model
 
 
 def _factors(t1: float, t2: float, time: float) -> tuple[float, float]:

@@ -127,6 +127,10 @@ class Calibration:
             gates=gates,
         )
 
+    def without_gates(self) -> Calibration:
+        """The same qubits, which can only wait and be read."""
+        return replace(self, gates={})
+
     def target(self, *, fractional: bool = False) -> Target:
         """What the transpiler has to know; with the gates of free angle if they are wanted (and there)."""
         qubits = [QubitProperties(t1=_or_none(t1), t2=_or_none(t2)) for t1, t2 in zip(self.t1, self.t2, strict=True)]

@@ -1,5 +1,6 @@
 """Stored calibrations: what is in them comes out again, as text, as a target, and as noise."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 from qiskit import transpile
 from qiskit.circuit import QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, SuperOp, average_gate_fidelity
+from qiskit.quantum_info import DensityMatrix, SuperOp, average_gate_fidelity, partial_trace
 
-from qeqprop.calibrated_noise import confusion, gate_noise, noise_model, relaxation
+from qeqprop.calibrated_backend import CalibratedBackend, noise_model
+from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
 from qeqprop.calibration import GateCalibration, from_text, snapshot, to_text
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +87,38 @@ def test_the_model_of_aer_holds_those_channels_and_the_asymmetric_readout(name):
         true = float(np.real(expected.probabilities([qubit])[1]))
         wanted = np.array([1 - true, true]) @ confusion(calibration, qubit)[:, 1]
         assert ones[qubit] / 40_000 == pytest.approx(wanted, abs=5 * np.sqrt(wanted * (1 - wanted) / 40_000))
+
+
+def test_qubits_that_wait_relax():
+    """One qubit in |1> and one in |+> that wait as long as the other is measured."""
+    calibration = stored("boston_8.toml").cut([2, 3])
+    circuit = QuantumCircuit(2)
+    circuit.x(0)
+    circuit.sx(1)
+    circuit.delay(500, [0, 1], unit="dt")
+    circuit.save_density_matrix()
+    backend = CalibratedBackend(calibration)
+    found = DensityMatrix(backend.run(circuit).result().data()["density_matrix"])
+    for qubit, gate in ((0, "x"), (1, "sx")):
+        alone = QuantumCircuit(1)
+        getattr(alone, gate)(0)
+        wanted = DensityMatrix(alone).evolve(gate_noise(calibration, gate, (qubit,)))
+        wanted = wanted.evolve(relaxation(calibration.t1[qubit], calibration.t2[qubit], 500 * calibration.dt))
+        np.testing.assert_allclose(partial_trace(found, [1 - qubit]).data, wanted.data, atol=1e-12)
+    assert copy.deepcopy(backend) is backend
+
+
+def test_the_backend_serves_primitives():
+    from qiskit.primitives import BackendSamplerV2
+
+    backend = CalibratedBackend(stored("sherbrooke_6.toml"))
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    native = transpile(circuit, backend, optimization_level=2, seed_transpiler=1)
+    counts = BackendSamplerV2(backend=backend).run([native], shots=2000).result()[0].data.meas.get_counts()
+    assert 0.85 < (counts["00"] + counts["11"]) / 2000 < 0.995
 
 
 def test_relaxation_is_that_of_aer():
