@@ -19,7 +19,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 from annotated_types import Ge
 
-from qeqprop.interfaces import Dataset, LearningRule, Loss, Network, Optimizer, Penalty, Solver
+from qeqprop.interfaces import Dataset, Device, LearningRule, Loss, Network, Optimizer, Penalty, Solver
 from qeqprop.measurement_count import is_measurable
 from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
@@ -36,6 +36,7 @@ _PARTS: Mapping[str, tuple[type, str | None]] = {
     "rule": (LearningRule, "linear_response:LinearResponse"),
     "optimizer": (Optimizer, "adam"),
     "penalty": (Penalty, ""),
+    "device": (Device, ""),
 }
 """The parts of a run file: what each has to be, and its default (None: must be given, "": may be absent)."""
 
@@ -73,6 +74,7 @@ class Setup:
     loss: Loss
     optimizer: Optimizer
     penalty: Penalty | None
+    device: Device | None
     plan: TrainingPlan
 
 
@@ -103,7 +105,7 @@ def assemble(file: RunFile) -> Setup:
     resolved: dict[str, Any] = {"schema": SCHEMA, "seed": seed}
     resolved |= {name: part.resolved() for name, part in parts.items()}
     resolved["train"] = {name: value for name, value in vars(plan).items() if value is not None}
-    built.setdefault("penalty", None)
+    built = {"penalty": None, "device": None} | built
     return Setup(resolved=resolved, versions=_versions(parts.values()), seed=seed, plan=plan, **built)
 
 

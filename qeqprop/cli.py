@@ -260,11 +260,12 @@ def _user_errors() -> Generator[None, None, None]:
 
         from qeqprop.interfaces import NotConverged
         from qeqprop.ledger import LedgerError
+        from qeqprop.recorded import ReplayDiverged
         from qeqprop.runfile import RunFileError
 
         if isinstance(error, typer.Exit):
             raise
-        if isinstance(error, NotConverged):
+        if isinstance(error, (NotConverged, ReplayDiverged)):
             _fail(f"error: {error} Every finished step is saved.", 1)
         if isinstance(error, sqlite3.Error):
             _fail(f"error: the ledger cannot be used ({error}). Every finished step is saved.", 1)

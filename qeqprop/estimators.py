@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from qeqprop import __version__, losses
-from qeqprop.interfaces import FloatArray, LearningRule, Loss, Network, Optimizer, Penalty, Samples, Solver
+from qeqprop.interfaces import Device, FloatArray, LearningRule, Loss, Network, Optimizer, Penalty, Samples, Solver
 from qeqprop.model_file import describe, network_arrays, network_from, read_model, restore, write_model
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.optimizers import adam
@@ -76,6 +76,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         loss: a loss or its maker, for targets -1 and +1; by default `losses.cross_entropy`.
         rule: linear response by default.
         solver: exact ground states by default.
+        device: where the circuits of the solver run; the compiled simulator by default.
         optimizer: an optimiser or its maker (`functools.partial` sets its options); Adam with rate 0.1 by default.
         steps: steps of `fit`.
         batch: samples of a step; None for all.
@@ -117,6 +118,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         loss: Loss | Callable[[], Loss] | None = None,
         rule: LearningRule | None = None,
         solver: Solver | None = None,
+        device: Device | None = None,
         optimizer: Optimizer | Callable[[], Optimizer] | None = None,
         steps: int = 100,
         batch: int | None = 32,
@@ -130,6 +132,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.rule = rule
         self.solver = solver
+        self.device = device
         self.optimizer = optimizer
         self.steps = steps
         self.batch = batch
@@ -270,6 +273,7 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
         loss: Loss | Callable[[], Loss] | None = None,
         rule: LearningRule | None = None,
         solver: Solver | None = None,
+        device: Device | None = None,
         optimizer: Optimizer | Callable[[], Optimizer] | None = None,
         steps: int = 100,
         batch: int | None = 32,
@@ -283,6 +287,7 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
         self.loss = loss
         self.rule = rule
         self.solver = solver
+        self.device = device
         self.optimizer = optimizer
         self.steps = steps
         self.batch = batch
@@ -411,6 +416,7 @@ def _fit(estimator: Estimator, X: FloatArray, targets: FloatArray, parts: _Parts
         loss=parts.loss,
         rule=parts.rule,
         solver=parts.solver,
+        device=estimator.device,
         optimizer=parts.optimizer,
         penalty=parts.penalty,
         steps=estimator.n_iter_ + estimator.steps,
@@ -431,6 +437,7 @@ def _step(estimator: Estimator, X: FloatArray, targets: FloatArray, parts: _Part
         loss=parts.loss,
         rule=parts.rule,
         solver=parts.solver,
+        device=estimator.device,
         penalty=parts.penalty,
         seed=estimator.seed_,
         step=step,
@@ -447,7 +454,12 @@ def _record(estimator: Estimator, theta: FloatArray, memory: dict[str, Any], ste
 
 def _outputs(estimator: Estimator, X: FloatArray) -> FloatArray:
     return predict(
-        estimator.network_, estimator.theta_, _scaled(estimator, X), solver=estimator.solver, seed=estimator.seed_
+        estimator.network_,
+        estimator.theta_,
+        _scaled(estimator, X),
+        solver=estimator.solver,
+        device=estimator.device,
+        seed=estimator.seed_,
     )
 
 

@@ -143,7 +143,7 @@ class Experiment:
             write_file(run_folder / "run.toml", to_toml(self.setup.resolved).encode())
             if resumed_from < self.setup.plan.steps:
                 with _finish_step_on_interrupt() as interrupted:
-                    for state in self._states(last):
+                    for state in self._states(last, ledger):
                         last = Step(
                             state.step, state.theta, state.optimizer_state, state.loss, state.metrics, state.shots
                         )
@@ -156,8 +156,14 @@ class Experiment:
             _write_results(run_folder, self.setup.network, last.theta, ledger.history())
             return Run(run_folder, last.theta, last.loss, last.metrics, last.shots, resumed_from)
 
-    def _states(self, last: Step | None) -> Iterator[TrainingState]:
+    def _states(self, last: Step | None, ledger: Ledger) -> Iterator[TrainingState]:
         from qeqprop.training import TrainingState, train
+
+        device = self.setup.device
+        if device is not None and not device.reads_states:  # what the simulator computes is the same again
+            from qeqprop.recorded import Recorded
+
+            device = Recorded(device, ledger)
 
         resume = None
         if last is not None:
@@ -179,6 +185,7 @@ class Experiment:
             solver=setup.solver,
             optimizer=setup.optimizer,
             penalty=setup.penalty,
+            device=device,
             steps=setup.plan.steps,
             batch=setup.plan.batch,
             seed=setup.seed,

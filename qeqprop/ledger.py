@@ -4,6 +4,9 @@ A run that was killed at any moment goes on from its last committed step. What t
 parameters, the arrays of the optimiser, the step number, from which all random streams follow) is stored bit by bit, so
 the continued run is the undisturbed one.
 
+What a device is asked within a step is written down too, each job before it is asked and each answer before it is used
+(`Recorded`), so that no job that was answered is paid for twice.
+
 The file is an ordinary database: `sqlite3 runs/NAME/ledger.sqlite "SELECT step, loss FROM steps"`. Arrays are the bytes
 of .npy files; nothing is ever pickled.
 """
@@ -15,6 +18,7 @@ import json
 import math
 import os
 import sqlite3
+import uuid
 from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,17 +31,28 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-SCHEMA_VERSION = 1
+    from qeqprop.interfaces import Measured
+    from qeqprop.recorded import Job
+
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x71657170  # "qeqp": tells this file from other people's databases
 FILE_NAME = "ledger.sqlite"
 LOCK_NAME = "lock"
 
+_JOBS = (
+    # job_id is the device's own name of the job, where it outlives this process; tag finds a job whose id was not
+    # written down any more
+    "CREATE TABLE jobs (step INTEGER NOT NULL, call INTEGER NOT NULL, content TEXT NOT NULL, tag TEXT NOT NULL UNIQUE,"
+    " job_id TEXT, shots INTEGER, canary_ideal REAL, canary_value REAL, canary_error REAL, answer BLOB,"
+    " PRIMARY KEY (step, call))"
+)
 _TABLES = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE steps (step INTEGER PRIMARY KEY, theta BLOB NOT NULL, loss REAL, metrics TEXT NOT NULL,"
     " shots INTEGER NOT NULL)",
     "CREATE TABLE optimizer_arrays (step INTEGER NOT NULL REFERENCES steps, name TEXT NOT NULL, array BLOB NOT NULL,"
     " PRIMARY KEY (step, name))",
+    _JOBS,
 )
 
 
@@ -103,6 +118,8 @@ class Ledger:
         with _transaction(self._connection):
             self._connection.execute("INSERT INTO steps VALUES (?, ?, ?, ?, ?)", row)
             self._connection.executemany("INSERT INTO optimizer_arrays VALUES (?, ?, ?)", arrays)
+            # the step stands for its answers now; that they were given, and for how many shots, is kept
+            self._connection.execute("UPDATE jobs SET answer = NULL WHERE step = ?", (step.step,))
 
     def last(self) -> Step | None:
         """The last committed step, or None if there is none yet."""
@@ -128,6 +145,45 @@ class Ledger:
         for name in sorted({name for taken in metrics for name in taken}):
             columns[name] = [taken.get(name, math.nan) for taken in metrics]
         return columns
+
+    @property
+    def step_in_progress(self) -> int:
+        """The number of the step that comes next."""
+        return self._last_number() + 1
+
+    def find_job(self, call: int) -> Job | None:
+        """What is known of a job of the step in progress."""
+        from qeqprop.recorded import Job
+
+        row = self._connection.execute(
+            "SELECT content, answer FROM jobs WHERE step = ? AND call = ?", (self.step_in_progress, call)
+        ).fetchone()
+        return None if row is None else Job(*row)
+
+    def begin_job(self, call: int, content: str) -> None:
+        """Commits the intent to ask a device."""
+        row = (self.step_in_progress, call, content, uuid.uuid4().hex)
+        with _transaction(self._connection):
+            self._connection.execute("INSERT INTO jobs (step, call, content, tag) VALUES (?, ?, ?, ?)", row)
+
+    def finish_job(self, call: int, answer: bytes, measured: Measured) -> None:
+        """Commits the answer of a device."""
+        canary = measured.canary
+        numbers = (None, None, None) if canary is None else (canary.ideal, canary.value, canary.std_error)
+        with _transaction(self._connection):
+            self._connection.execute(
+                "UPDATE jobs SET answer = ?, shots = ?, canary_ideal = ?, canary_value = ?, canary_error = ?"
+                " WHERE step = ? AND call = ?",
+                (answer, measured.shots, *numbers, self.step_in_progress, call),
+            )
+
+    def jobs(self) -> dict[str, float]:
+        """What was asked of devices: ``jobs``, and ``canary_ideal`` and ``canary_value`` on average where measured."""
+        number, ideal, value = self._connection.execute(
+            "SELECT count(shots), avg(canary_ideal), avg(canary_value) FROM jobs"
+        ).fetchone()
+        result: dict[str, float] = {"jobs": number} if number else {}
+        return result if value is None else result | {"canary_ideal": ideal, "canary_value": value}
 
     def close(self) -> None:
         self._connection.close()
@@ -175,6 +231,7 @@ def open_run(
                 connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        _migrate(connection)
         _check_version(connection, folder)
         ledger = Ledger(connection, folder)
         if ledger.resolved != resolved:
@@ -197,6 +254,7 @@ def read_run(folder: str | os.PathLike[str]) -> Generator[Ledger, None, None]:
     with closing(_connect(folder, create=False)) as connection:
         if _is_empty(connection):
             raise LedgerError(f"{folder}: the run has not begun yet, its ledger is empty.")
+        _migrate(connection)
         _check_version(connection, folder)
         yield Ledger(connection, folder)
 
@@ -246,6 +304,16 @@ def _connect(folder: Path, *, create: bool) -> sqlite3.Connection:
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """A ledger of version 1 lacks the table of jobs, and nothing else."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application == APPLICATION_ID and version == 1:
+        with _transaction(connection):
+            connection.execute(_JOBS)
+            connection.execute("PRAGMA user_version = 2")
 
 
 def _check_version(connection: sqlite3.Connection, folder: Path) -> None:

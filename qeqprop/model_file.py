@@ -3,8 +3,8 @@
 Parts that are objects are stored by import name: a frozen dataclass (a rule, a solver) with its fields, a function (the
 maker of a loss or an optimiser) by its name alone, a `functools.partial` of such a function with its keywords.
 
-Reading calls only what belongs to the losses, networks, optimisers, rules and solvers of this package, or to modules
-the caller trusts, so that a model from somebody else runs none of their code.
+Reading calls only what belongs to the families of this package (losses, networks, rules, solvers, devices, ..), or to
+modules the caller trusts, so that a model from somebody else runs none of their code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from qeqprop.interfaces import Loss, Network, Optimizer, Penalty
 from qeqprop.ledger import write_file
 
 _FORMAT = 1
-_FAMILIES = tuple(f"qeqprop.{family}" for family in ("losses", "networks", "optimizers", "rules", "solvers"))
+_FAMILIES = tuple(
+    f"qeqprop.{family}" for family in ("ansatze", "devices", "losses", "networks", "optimizers", "rules", "solvers")
+)
 _NETWORK_ARRAYS = ("static", "inputs", "trainable", "driver", "outputs", "initial", "positions")
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, g
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qeqprop.interfaces import Dataset, LearningRule, Loss, Network, Optimizer, Penalty, Solver
+from qeqprop.interfaces import Ansatz, Dataset, Device, LearningRule, Loss, Network, Optimizer, Penalty, Solver
 from qeqprop.names import find, suggestion
 from qeqprop.runfile import Problem
 from qeqprop.toml_text import KeyPath
@@ -29,6 +29,8 @@ FAMILIES: Mapping[type, str] = {
     Network: "qeqprop.networks",
     Dataset: "qeqprop.datasets",
     Solver: "qeqprop.solvers",
+    Device: "qeqprop.devices",
+    Ansatz: "qeqprop.ansatze",
     LearningRule: "qeqprop.rules",
     Loss: "qeqprop.losses",
     Penalty: "qeqprop.losses",
@@ -36,7 +38,12 @@ FAMILIES: Mapping[type, str] = {
 }
 """Where the members of a kind live. What else a part takes as an argument is looked for in the part's own family."""
 
-_METHODS: Mapping[type, str] = {Solver: "solve", LearningRule: "gradient"}
+_METHODS: Mapping[type, str] = {
+    Solver: "solve",
+    LearningRule: "gradient",
+    Device: "run",
+    Ansatz: "__call__",
+}
 """The protocols, by the method that makes one."""
 
 

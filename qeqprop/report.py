@@ -22,7 +22,8 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         ``name``; ``steps`` done and ``steps_wanted``; ``finished``; ``parts`` (family -> name); ``first_loss`` and
-        ``best_loss``; ``loss``, ``shots`` and all metrics of the last step; for a classification
+        ``best_loss``; ``loss``, ``shots`` and all metrics of the last step; ``jobs`` of a device, and
+        ``canary_ideal`` and ``canary_value`` of a noisy one; for a classification
         ``logistic_regression``, see `logistic_accuracy`; ``versions`` at the beginning.
 
     Raises:
@@ -31,6 +32,7 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
     folder = Path(folder)
     with read_run(folder) as ledger:
         resolved, versions, history = json.loads(ledger.resolved), ledger.versions, ledger.history()
+        jobs = ledger.jobs()
         source = Path(ledger.source)
     steps, wanted = len(history["step"]), int(resolved["train"]["steps"])
     result: dict[str, Any] = {
@@ -43,6 +45,7 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
     if steps:
         result |= {"first_loss": history["loss"][0], "best_loss": float(np.nanmin([*history["loss"], math.inf]))}
         result |= {name: _latest(column) for name, column in history.items() if name != "step"}
+    result |= jobs
     data: Dataset | None = rebuild("data", resolved, source.parent)
     logistic = None if data is None else logistic_accuracy(data)
     if logistic is not None:

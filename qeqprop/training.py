@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
 from qeqprop.interfaces import (
+    Device,
     FloatArray,
     Gradient,
     IntArray,
@@ -92,6 +93,7 @@ def train(
     validate_every: int = 1,
     classification: bool = False,
     penalty: Penalty | None = None,
+    device: Device | None = None,
     resume: TrainingState | None = None,
 ) -> Iterator[TrainingState]:
     """Yields the state after each of ``steps`` updates; stop early by leaving the loop.
@@ -114,6 +116,7 @@ def train(
         validate_every: see above.
         classification: also report accuracies.
         penalty: a function of theta added to the loss.
+        device: where the circuits of the solver run; the compiled simulator by default.
         resume: go on after this state.
 
     Raises:
@@ -146,6 +149,7 @@ def train(
                 rule=rule,
                 solver=solver,
                 penalty=penalty,
+                device=device,
                 seed=seed,
                 step=step,
             )
@@ -165,6 +169,7 @@ def train(
                     validation,
                     loss=loss,
                     solver=solver,
+                    device=device,
                     classification=classification,
                     key=(seed, step),
                 )
@@ -182,13 +187,14 @@ def validate(
     *,
     loss: Loss,
     solver: Solver | None = None,
+    device: Device | None = None,
     classification: bool = False,
     key: tuple[int, int] | None = None,
 ) -> tuple[dict[str, float], int]:
     """Loss, accuracy if asked for, and the shots spent, of the free outputs on some samples."""
     settling = network.with_squares() if loss.squares else network
     seed = None if key is None else int(np.random.SeedSequence([key[0], _VALIDATION, key[1]]).generate_state(1)[0])
-    outputs, _, shots = measure_outputs(settling, theta, samples.x, solver=solver, seed=seed)
+    outputs, _, shots = measure_outputs(settling, theta, samples.x, solver=solver, device=device, seed=seed)
     predictions = np.real(outputs.values)
     result = {"loss": float(loss.value(predictions, samples.y))}
     if classification:

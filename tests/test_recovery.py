@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import signal
 import sqlite3
@@ -13,8 +14,12 @@ import time
 import numpy as np
 import pytest
 
+from qeqprop import ledger
+from qeqprop.devices.statevector import Statevector
 from qeqprop.experiment import Experiment
-from qeqprop.ledger import FILE_NAME
+from qeqprop.ledger import FILE_NAME, Ledger
+from qeqprop.recorded import ReplayDiverged
+from qeqprop.report import summary
 
 RUN_FILE = """
 schema = 1
@@ -108,3 +113,181 @@ def test_a_run_killed_before_its_results_writes_them_later(tmp_path):
     assert again.theta.tobytes() == weights.tobytes()
     assert np.load(again.folder / "weights.npz")["theta"].tobytes() == weights.tobytes()
     assert len((again.folder / "history.csv").read_text().splitlines()) == 3
+
+
+# --- jobs of devices: a fuse burns at every crossing of the boundary between a run and its device
+
+FIELDS = '''
+from dataclasses import dataclass
+import numpy as np
+from qiskit.circuit import ParameterVector, QuantumCircuit
+from qeqprop.interfaces import Certificate, Measurement, Solution, Start
+
+@dataclass(frozen=True)
+class Fields:
+    """Product states along the fields of each site: exact without couplings, and measured, which is all we need."""
+    def solve(self, problem, measure=None, *, precision=None):
+        strings, sums = problem.hamiltonians.strings, problem.hamiltonians.coefficients
+        sites, rows = problem.hamiltonians.num_sites, len(sums)
+        angles = np.zeros((rows, sites))
+        labels = strings.to_labels()
+        for site in range(sites):
+            words = ["I" * (sites - 1 - site) + letter + "I" * site for letter in "ZX"]
+            z, x = (sums[:, labels.index(word)] if word in labels else np.zeros(rows) for word in words)
+            angles[:, site] = np.arctan2(-x, -z)
+        circuit = QuantumCircuit(sites)
+        for site, angle in enumerate(ParameterVector("theta", sites)):
+            circuit.ry(angle, site)
+        energies = measure(Measurement(circuit, angles, strings, sums[:, None, :]))
+        found = measure(Measurement(circuit, angles, strings, problem.observables.coefficients[None]))
+        nothing, one = np.zeros(rows), np.ones(rows, dtype=np.int64)
+        certificate = Certificate(nothing, nothing, nothing, one, one, nothing, nothing, nothing, one > 0)
+        shots = energies.shots + found.shots
+        start = Start({"angles": angles})
+        return Solution(found.expectations, None, energies.expectations.values[:, 0], certificate, start, shots)
+'''
+
+JOBS_FILE = """
+schema = 1
+seed = 5
+[network]
+use = "transverse_ising:transverse_ising"
+sites = 2
+n_inputs = 2
+[data]
+use = "boolean:xor"
+[solver]
+use = "qeqprop_test_fields:Fields"
+[device]
+use = "statevector:Statevector"
+shots = 20
+[rule]
+use = "nudging:SymmetricNudging"
+beta = 0.3
+[train]
+steps = 2
+"""
+
+
+class Burnt(Exception):
+    """The process is gone, as far as the run can tell."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fused:
+    """A device that counts what it is asked, and whose process may end before or after it answers."""
+
+    device: Statevector
+    asked: list
+    crossing: object
+
+    @property
+    def name(self):
+        return self.device.name
+
+    @property
+    def reads_states(self):
+        return self.device.reads_states
+
+    def run(self, measurement, *, shots, key):
+        self.crossing()
+        self.asked.append(key)
+        measured = self.device.run(measurement, shots=shots, key=key)
+        self.crossing()
+        return measured
+
+
+@pytest.fixture
+def with_jobs(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", ["", *sys.path])
+    monkeypatch.delitem(sys.modules, "qeqprop_test_fields", raising=False)
+    (tmp_path / "qeqprop_test_fields.py").write_text(FIELDS)
+    (tmp_path / "jobs.toml").write_text(JOBS_FILE)
+    return Experiment.load(tmp_path / "jobs.toml")
+
+
+def test_a_fuse_at_every_crossing(with_jobs, tmp_path, monkeypatch):
+    """Wherever the process ends, the run goes on to the same bits, and no job that was answered is asked again."""
+    left, asked = [10**9], []
+
+    def crossing():
+        left[0] -= 1
+        if left[0] < 0:
+            raise Burnt
+
+    def fused(method):
+        def call(self, *arguments):
+            crossing()
+            result = method(self, *arguments)
+            crossing()
+            return result
+
+        return call
+
+    for name in ("begin_job", "finish_job", "append"):
+        monkeypatch.setattr(Ledger, name, fused(getattr(Ledger, name)))
+    device = Fused(with_jobs.setup.device, asked, crossing)
+    experiment = dataclasses.replace(with_jobs, setup=dataclasses.replace(with_jobs.setup, device=device))
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)  # no power cut here: only speed
+    connect = ledger._connect
+
+    def hasty(folder, *, create):
+        connection = connect(folder, create=create)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    monkeypatch.setattr(ledger, "_connect", hasty)
+
+    undisturbed = experiment.run(tmp_path / "undisturbed")
+    wanted, keys = content(undisturbed.folder), list(asked)
+    crossings = 10**9 - left[0]
+    assert len(set(keys)) == len(keys) == 2 * 3 * 2  # steps x (free, nudged, test) x (energies, observables)
+    assert crossings == 6 * len(keys) + 2 * 2
+    for fuse in range(crossings):
+        asked.clear()
+        left[0] = fuse
+        with pytest.raises(Burnt):
+            experiment.run(tmp_path / str(fuse))
+        left[0] = 10**9
+        again = experiment.run(tmp_path / str(fuse))
+        assert content(again.folder) == wanted
+        assert again.theta.tobytes() == undisturbed.theta.tobytes()
+        repeated = len(asked) - len(set(asked))
+        assert set(asked) == set(keys)
+        assert repeated == within_a_job(fuse)
+
+
+def within_a_job(fuse):
+    """Whether the fuse burns after the device was asked and before its answer was committed."""
+    place = fuse % (6 * 6 + 2)
+    return place < 36 and place % 6 in (3, 4)
+
+
+def test_answers_come_from_the_ledger_and_another_question_stops_the_run(with_jobs, tmp_path, monkeypatch):
+    asked = []
+    stop = [5]
+
+    def crossing():
+        stop[0] -= 1
+        if stop[0] < 0:
+            raise Burnt
+
+    device = Fused(with_jobs.setup.device, asked, crossing)
+    experiment = dataclasses.replace(with_jobs, setup=dataclasses.replace(with_jobs.setup, device=device))
+    with pytest.raises(Burnt):
+        experiment.run(tmp_path)
+    assert len(asked) == 3  # two are answered, the third is lost on its way back
+    monkeypatch.setattr("qeqprop_test_fields.np.arctan2", lambda x, z: np.zeros_like(x))
+    with pytest.raises(ReplayDiverged, match="Job 0 of step 1 asks something else"):
+        with_jobs.run(tmp_path)
+
+
+def test_jobs_are_counted_and_their_answers_dropped_when_the_step_is_done(with_jobs, tmp_path):
+    result = with_jobs.run(tmp_path)
+    with contextlib.closing(sqlite3.connect(result.folder / FILE_NAME)) as connection:
+        jobs = connection.execute("SELECT step, call, shots, answer, tag FROM jobs ORDER BY step, call").fetchall()
+    assert [job[:2] for job in jobs] == [(step, call) for step in (1, 2) for call in range(6)]
+    assert sum(job[2] for job in jobs) == result.shots
+    assert all(job[3] is None for job in jobs)
+    assert len({job[4] for job in jobs}) == 12
+    assert summary(result.folder)["jobs"] == 12
