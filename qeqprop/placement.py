@@ -183,21 +183,23 @@ def _measured(placed: Placed, circuit: QuantumCircuit) -> QuantumCircuit:
 
 # --- remembering ------------------------------------------------------------------------------------------------
 
-_made: dict[tuple[Hashable, ...], tuple[weakref.ref[QuantumCircuit], Any]] = {}
+_made: dict[tuple[Hashable, ...], tuple[weakref.ref[QuantumCircuit], Any, Any]] = {}
 
 
-def once(circuit: QuantumCircuit, key: Hashable, make: Callable[[], Made]) -> Made:
+def once(circuit: QuantumCircuit, key: Hashable, make: Callable[[], Made], *, machine: Any = None) -> Made:
     """What ``make`` makes of a circuit, remembered as long as the circuit lives and is not added to.
 
     Args:
         circuit: the very object; an equal one is made anew.
-        key: names the machine, its settings and what is made.
+        key: names the settings and what is made.
         make: called the first time.
+        machine: the object it is made for, if that has no name of its own.
     """
-    place = (id(circuit), len(circuit.data), key)
+    place = (id(circuit), len(circuit.data), id(machine), key)
     known = _made.get(place)
     if known is not None and known[0]() is circuit:
-        return known[1]
+        return known[2]
     made = make()
-    _made[place] = (weakref.ref(circuit, lambda _: _made.pop(place, None)), made)
+    # the machine is kept, so that no other can come to have its id
+    _made[place] = (weakref.ref(circuit, lambda _: _made.pop(place, None)), machine, made)
     return made

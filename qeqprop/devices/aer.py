@@ -76,7 +76,7 @@ class Aer:
         key: tuple[int, ...],
     ) -> Readings:
         """See `counts.SamplingDevice`."""
-        placed = once(circuit, ("aer", id(self.noise)), partial(place, circuit, self._translate, self._in_place))
+        placed = once(circuit, "aer", partial(place, circuit, self._translate, self._in_place), machine=self.noise)
         return read_on_aer(self._simulator(circuit.num_qubits), placed, parameters, bases, shots, key)
 
     def _translate(self, circuit: QuantumCircuit) -> QuantumCircuit:

@@ -78,7 +78,10 @@ class Backend:
         numbers = check_shots(shots, len(bases))
         finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.num_parameters))
         placed = once(
-            circuit, ("backend", id(self.backend), self.qubits), partial(place_on, circuit, self._target, self.qubits)
+            circuit,
+            ("backend", self.qubits),
+            partial(place_on, circuit, self.backend.target, self.qubits),
+            machine=self.backend,
         )
         settings = [with_measurement(placed, basis.letters) for basis in bases]
         values = placed.values(parameters)
@@ -92,10 +95,6 @@ class Backend:
             for place, index in enumerate(chosen):
                 outcomes[index] = drawn[place :: len(chosen)]
         return Readings(bases, outcomes, canary_of(alive[0], len(placed.sites)), extra_shots=alive.size)
-
-    @property
-    def _target(self) -> Any:
-        return self.backend.target
 
     def _counted(self, circuits: list[QuantumCircuit], shots: int) -> IntArray:
         """The outcomes (n_circuits, shots) of circuits without parameters, sent in as few jobs as the machine takes."""

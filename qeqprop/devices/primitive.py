@@ -109,7 +109,7 @@ class Primitive:
     def _placed(self, circuit: QuantumCircuit) -> Placed:
         if self.backend is None:
             return once(circuit, "anywhere", partial(place_anywhere, circuit))
-        return once(circuit, ("primitive", id(self.backend)), partial(place_on, circuit, self.backend.target))
+        return once(circuit, "primitive", partial(place_on, circuit, self.backend.target), machine=self.backend)
 
     def _estimate(self, estimator: Any, measurement: Measurement, shots: int) -> Measured:
         weights, strings = measurement.weights, measurement.strings

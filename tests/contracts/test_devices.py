@@ -102,21 +102,28 @@ def test_shots_are_counted(name):
     assert answer.shots == 0
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLING if name not in NOISY])
+@pytest.mark.parametrize("name", SAMPLING)
 def test_error_bars_are_right_and_equal_circuits_have_errors_of_their_own(name):
-    """500 times the same circuit in one job: the spread of the answers is what each says of itself."""
-    parameters = np.tile(np.random.default_rng(2).normal(size=(1, 4)), (500, 1))
+    """The same circuit 500 times in one job: the spread of the answers is what each says of itself.
+
+    What noise makes of the expectation is the mean of all answers, as good as any reference. A machine's shots have no
+    seed: twice as many keep its variance within the limits.
+    """
+    rows = 500 if name in REPLAYED else 1000
+    parameters = np.tile(np.random.default_rng(2).normal(size=(1, 4)), (rows, 1))
     weights = np.array([[[0, 0.4, 1.0, 0, 0, 0, 0], [0, 0.5, 0.3, 0.7, 0.2, 0, 0]]])
     measurement = Measurement(circuit_of(), parameters, STRINGS, weights)
     found = MADE[name].run(measurement, shots=100, key=(5,)).expectations
     wanted = dense_answer(Measurement(circuit_of(), parameters[:1], STRINGS, weights))
+    if name in NOISY:
+        wanted = np.mean(found.values, axis=0)
     residual = (found.values - wanted) / found.std_errors
     variance = np.mean(residual**2, axis=0)
     assert np.all((variance > 0.8) & (variance < 1.25)), variance
     neighbours = np.mean(residual[:-1] * residual[1:], axis=0)
-    assert np.all(np.abs(neighbours) < 4 / np.sqrt(499))
-    halves = np.mean(residual[:250] * residual[250:], axis=0)
-    assert np.all(np.abs(halves) < 4 / np.sqrt(250))
+    assert np.all(np.abs(neighbours) < 5 / np.sqrt(rows))
+    halves = np.mean(residual[: rows // 2] * residual[rows // 2 :], axis=0)
+    assert np.all(np.abs(halves) < 5 / np.sqrt(rows / 2))
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLING if name not in NOISY])
