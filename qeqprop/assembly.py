@@ -20,12 +20,15 @@ import numpy as np
 from annotated_types import Ge
 
 from qeqprop.interfaces import Dataset, Device, LearningRule, Loss, Network, Optimizer, Penalty, Solver
-from qeqprop.measurement_count import is_measurable
+from qeqprop.measurement_count import demands
 from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
 from qeqprop.runfile import Problem, RunFile
 from qeqprop.solvers.dmrg import DMRG
+from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
+from qeqprop.solvers.typical import Typical
+from qeqprop.stored_files import find_stored
 
 SCHEMA = 1
 _PARTS: Mapping[str, tuple[type, str | None]] = {
@@ -39,6 +42,11 @@ _PARTS: Mapping[str, tuple[type, str | None]] = {
     "device": (Device, ""),
 }
 """The parts of a run file: what each has to be, and its default (None: must be given, "": may be absent)."""
+
+_WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG)
+_WITHOUT_RESPONSE = (Sampled, DMRG)
+_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical)
+"""What the solvers of this package cannot do; others say so themselves, in their first call."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +102,16 @@ def assemble(file: RunFile) -> Setup:
     built: dict[str, Any] = {name: build(part, problems) for name, part in parts.items()}
     if plan is not None:
         problems += _misfits(built.get("network"), built.get("data"), built.get("loss"), plan)
-    if not problems and plan is not None and isinstance(built["solver"], (Sampled, DMRG)):
-        targets = built["data"].train.y[: plan.batch]
-        if not is_measurable(built["network"], built["rule"], built["loss"], targets):
-            name = type(built["solver"]).__name__
-            wanted = f"asks for a response or for complex nudges, which {name} cannot give"
-            problems.append(Problem(("rule",), f'{wanted}: use a nudging rule, such as "nudging:SymmetricNudging"'))
+    built = {"penalty": None, "device": None} | built
+    if not problems and plan is not None:
+        problems += _refusals(built, plan)
     if problems or plan is None:
         raise file.error(problems)
     resolved: dict[str, Any] = {"schema": SCHEMA, "seed": seed}
     resolved |= {name: part.resolved() for name, part in parts.items()}
+    if "device" in resolved:
+        resolved["device"] = _checksums(resolved["device"], "hardware_profiles")
     resolved["train"] = {name: value for name, value in vars(plan).items() if value is not None}
-    built = {"penalty": None, "device": None} | built
     return Setup(resolved=resolved, versions=_versions(parts.values()), seed=seed, plan=plan, **built)
 
 
@@ -142,6 +148,8 @@ def _read_part(file: RunFile, name: str, problems: list[Problem]) -> Part | None
             problems.append(Problem((name,), "missing table"))
         return read_part((name,), default, kind, problems) if default else None
     table = file.tree[name]
+    if name == "device" and isinstance(table, dict) and "profile" in table:
+        table = {"use": "profile:Profile", **cast(dict[str, Any], table)}
     if isinstance(table, dict) and "use" not in table and default:
         table = {"use": default, **cast(dict[str, Any], table)}
     return read_part((name,), table, kind, problems)
@@ -184,6 +192,34 @@ def _misfits(network: Network | None, data: Dataset | None, loss: Loss | None, p
             loss.gradient(predictions, targets)
         except ValueError as error:
             yield Problem(("loss",), f"does not fit the data and the outputs of the network: {error}")
+
+
+def _refusals(built: Mapping[str, Any], plan: TrainingPlan) -> Iterator[Problem]:
+    """What the solver would refuse in its first call, found before anything runs."""
+    solver, device = built["solver"], built["device"]
+    name = type(solver).__name__
+    if device is not None and isinstance(solver, _WITHOUT_CIRCUITS):
+        message = f"must be left out with the solver {name}, which computes its states and runs no circuits"
+        yield Problem(("device",), f'{message}, or take one that does, such as "variational:Variational"')
+    wanted = demands(built["network"], built["rule"], built["loss"], built["data"].train.y[: plan.batch])
+    advice = 'use a nudging rule, such as "nudging:SymmetricNudging"'
+    if wanted.response and isinstance(solver, _WITHOUT_RESPONSE):
+        yield Problem(("rule",), f"asks for a response, which {name} cannot give: {advice}")
+    if wanted.complex and isinstance(solver, _WITHOUT_COMPLEX_NUDGES):
+        yield Problem(("rule",), f"asks for complex nudges, which {name} cannot settle: {advice}")
+
+
+def _checksums(table: Any, folder: str) -> Any:
+    """A resolved table with the checksum of every file of that folder it names: another file is another run."""
+    if isinstance(table, list):
+        return [_checksums(item, folder) for item in cast(list[Any], table)]
+    if not isinstance(table, dict):
+        return table
+    entries = {key: _checksums(value, folder) for key, value in cast(dict[str, Any], table).items()}
+    if isinstance(entries.get("profile"), str):
+        content = find_stored(entries["profile"], folder, argument="profile").read_bytes()
+        entries["checksum"] = hashlib.sha256(content).hexdigest()[:16]
+    return entries
 
 
 def _versions(parts: Iterable[Part]) -> dict[str, str]:

@@ -139,6 +139,8 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
         found = Experiment.load(file, overrides or []).check()
         typer.echo(to_toml(found.resolved))
         settings = "none, the gradient is computed" if found.settings is None else found.settings
+        shots = "" if found.shots is None else f", {found.shots} shots"
+        measured = f"{found.circuits} circuits{shots}; what a solver searches on the device comes on top"
         _print_table(
             {
                 "run folder": found.name,
@@ -149,7 +151,9 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
                 "outputs": found.outputs,
                 "samples": f"{found.samples} to learn from, {found.test_samples} to test",
                 "settings": f"{settings} (measurement bases x states, per sample and gradient)",
+                "parameter shift": f"{found.shift_settings} settings, for a circuit with as many angles",
             }
+            | ({} if found.circuits is None else {"a step": measured})
         )
 
 

@@ -35,6 +35,9 @@ class Check:
         sites, strings, trainable, inputs, outputs: the size of the network.
         samples, test_samples: the size of the data.
         settings: (measurement bases) x (states) for the gradient of one sample; None if it is computed, not measured.
+        shift_settings: the same by the parameter-shift rule, for a circuit with as many angles.
+        circuits: that one step runs, for all samples of its batch; None if it runs none.
+        shots: of these circuits; None where no shots are taken.
     """
 
     name: str
@@ -47,6 +50,9 @@ class Check:
     samples: int
     test_samples: int
     settings: int | None
+    shift_settings: int
+    circuits: int | None
+    shots: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +109,14 @@ class Experiment:
 
     def check(self) -> Check:
         """Says what would be run, and runs nothing."""
-        from qeqprop.measurement_count import settings_per_gradient
+        from qeqprop.measurement_count import settings_per_gradient, shift_settings, step_cost
 
         setup, network, data = self.setup, self.setup.network, self.setup.data
         targets = data.train.y[: setup.plan.batch]
+        sampler = setup.solver if setup.device is None else setup.device
+        shots: int | None = getattr(sampler, "shots", None)
+        measures = setup.device is not None or shots is not None
+        cost = step_cost(network, setup.rule, setup.loss, targets, shots) if measures else None
         return Check(
             name=self.name,
             resolved=setup.resolved,
@@ -118,6 +128,9 @@ class Experiment:
             samples=len(data.train.x),
             test_samples=len(data.test.x),
             settings=settings_per_gradient(network, setup.rule, setup.loss, targets),
+            shift_settings=shift_settings(network),
+            circuits=None if cost is None else cost.circuits,
+            shots=None if cost is None else cost.shots,
         )
 
     def run(self, folder: str | Path = "runs", progress: Callable[[TrainingState], None] | None = None) -> Run:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,13 +23,40 @@ from qeqprop.interfaces import (
 )
 
 
+class Asked(NamedTuple):
+    """One call of a rule: how many nudges, what it wants of them, whether they are complex, and how precisely."""
+
+    n_nudges: int
+    want: Want
+    complex: bool
+    precision: float | None
+
+    @property
+    def measurable(self) -> bool:
+        return Want.RESPONSE not in self.want and not self.complex
+
+
+class Demands(NamedTuple):
+    """What a rule asks of a solver beyond measuring states."""
+
+    response: bool
+    complex: bool
+
+
+class StepCost(NamedTuple):
+    """What one gradient of a batch runs: circuits (one for each sample, nudge and basis), and shots if known."""
+
+    circuits: int
+    shots: int | None
+
+
 @dataclass(frozen=True)
 class RecordingSettle:
-    """A `Settle` that answers zeros at once and remembers what it was asked, and whether one can measure it."""
+    """A `Settle` that answers zeros at once and remembers what it was asked."""
 
     network: Network
     batch: int
-    asked: list[tuple[int, Want, bool]] = field(default_factory=list[tuple[int, Want, bool]])
+    asked: list[Asked] = field(default_factory=list[Asked])
 
     @property
     def n_outputs(self) -> int:
@@ -38,7 +67,7 @@ class RecordingSettle:
     ) -> Settled:
         """See `interfaces.Settle`."""
         n_nudges = len(nudges)
-        self.asked.append((n_nudges, want, Want.RESPONSE not in want and not np.iscomplexobj(nudges)))
+        self.asked.append(Asked(n_nudges, want, np.iscomplexobj(nudges), precision))
 
         def zeros(flag: Want, length: int) -> Expectations | None:
             return Expectations.exact(np.zeros((n_nudges, self.batch, length))) if flag in want else None
@@ -82,20 +111,45 @@ def settings_per_gradient(network: Network, rule: LearningRule, loss: Loss, targ
     """
     settling = network.with_squares() if loss.squares else network
     asked = _asked(settling, rule, loss, targets)
-    if asked is None or not all(measurable for _, _, measurable in asked):
+    if asked is None or not all(call.measurable for call in asked):
         return None
-    return sum(n_nudges * _bases(settling, want) for n_nudges, want, _ in asked)
+    return sum(call.n_nudges * _bases(settling, call.want) for call in asked)
 
 
-def is_measurable(network: Network, rule: LearningRule, loss: Loss, targets: FloatArray) -> bool:
-    """Whether all that a rule asks for can be measured: no response, no complex nudge."""
-    asked = _asked(network.with_squares() if loss.squares else network, rule, loss, targets)
-    return asked is None or all(measurable for _, _, measurable in asked)
+def shift_settings(network: Network) -> int:
+    """The settings for one sample by the parameter-shift rule, for a circuit with as many angles as the network has.
+
+    Two shifted circuits for each angle and the circuit itself, read in the bases of the outputs.
+    """
+    return (1 + 2 * network.n_trainable) * _bases(network, Want.OUTPUTS)
 
 
-def _asked(
-    settling: Network, rule: LearningRule, loss: Loss, targets: FloatArray
-) -> list[tuple[int, Want, bool]] | None:
+def step_cost(
+    network: Network, rule: LearningRule, loss: Loss, targets: FloatArray, shots: int | None
+) -> StepCost | None:
+    """What the gradient of one batch runs, the search of a variational solver not counted.
+
+    Args:
+        network, rule, loss, targets: as for `settings_per_gradient`.
+        shots: of a call that names no precision; None where not known.
+    """
+    settling = network.with_squares() if loss.squares else network
+    asked = _asked(settling, rule, loss, targets)
+    if asked is None or not all(call.measurable for call in asked):
+        return None
+    circuits = [len(targets) * call.n_nudges * _bases(settling, call.want) for call in asked]
+    each = [shots if call.precision is None else max(2, ceil(1.0 / call.precision**2)) for call in asked]
+    spent = [number * one for number, one in zip(circuits, each, strict=True) if one is not None]
+    return StepCost(sum(circuits), sum(spent) if len(spent) == len(circuits) else None)
+
+
+def demands(network: Network, rule: LearningRule, loss: Loss, targets: FloatArray) -> Demands:
+    """What a rule asks of a solver beyond measuring states; nothing where that is not known beforehand."""
+    asked = _asked(network.with_squares() if loss.squares else network, rule, loss, targets) or []
+    return Demands(any(Want.RESPONSE in call.want for call in asked), any(call.complex for call in asked))
+
+
+def _asked(settling: Network, rule: LearningRule, loss: Loss, targets: FloatArray) -> list[Asked] | None:
     settle = RecordingSettle(settling, len(targets))
     try:
         rule.gradient(settle, targets, loss)

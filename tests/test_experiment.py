@@ -20,6 +20,7 @@ from qeqprop.interfaces import Samples
 from qeqprop.ledger import read_run
 from qeqprop.report import logistic_accuracy, summary
 from qeqprop.runfile import RunFileError, read, short_hash
+from qeqprop.stored_files import find_stored
 from qeqprop.toml_text import find_lines, to_toml
 
 RUN_FILE = """\
@@ -371,6 +372,12 @@ def test_a_check_counts(xor, tmp_path):
     assert (found.sites, found.inputs, found.outputs, found.samples, found.test_samples) == (3, 2, 1, 4, 4)
     assert found.settings == 1 + 2  # the free output in Z; the two nudged states in Z, where every trainable term is
     assert Experiment.load(xor, ["network.couplings_xx=true"]).check().settings == 1 + 2 * 2
+    assert (found.circuits, found.shots) == (None, None)
+    assert found.shift_settings == 1 + 2 * found.trainable
+    sampled = Experiment.load(xor, ["solver={use='sampled:Sampled', shots=50}"]).check()
+    assert (sampled.circuits, sampled.shots) == (4 * 3, 4 * 3 * 50)
+    precise = ["rule.precision=0.1", "rule.output_precision=0.05", "solver={use='sampled:Sampled', shots=50}"]
+    assert Experiment.load(xor, precise).check().shots == 4 * (400 + 2 * 100)
     linear = Experiment.load(xor, ["rule={use='linear_response:LinearResponse'}"])
     assert linear.check().settings is None
     assert sorted(tmp_path.iterdir()) == before
@@ -449,10 +456,52 @@ def test_a_rule_that_the_solver_cannot_answer_is_refused_before_the_run(tmp_path
     text += f'[data]\nuse = "boolean:xor"\n[solver]\nuse = "{solver}"\n[train]\nsteps = 2\n' + rule
     path = tmp_path / "run.toml"
     path.write_text(text)
-    with pytest.raises(RunFileError, match=rf"complex nudges, which {solver.split(':')[1]} cannot give"):
+    with pytest.raises(RunFileError, match=rf"a response|complex nudges, which {solver.split(':')[1]} cannot"):
         Experiment.load(path)
     path.write_text(text.replace(rule, "") + '[rule]\nuse = "nudging:OneSidedNudging"\n')
     assert Experiment.load(path).check().settings == 1 + 2 * 1
+
+
+def test_a_device_needs_a_solver_that_runs_circuits(xor):
+    found = problems(xor, "device={use='statevector:Statevector', shots=50}")
+    assert len(found) == 1
+    assert found[0].startswith("--set device: must be left out with the solver Exact, which computes its states")
+    assert problems(xor, "device={use='statevector:Statevector', shots=1}")[0].startswith("--set device.shots: must be")
+    assert problems(xor, "device={use='statevector:Statevektor'}")[0].startswith("--set device.use: no 'statevector:St")
+    assert "must give Device, but gives Exact" in problems(xor, "device.use=qeqprop.solvers.exact:Exact")[0]
+
+
+MEASURING = """
+from dataclasses import dataclass
+@dataclass(frozen=True)
+class Measuring:
+    def solve(self, problem, measure=None, *, precision=None):
+        raise NotImplementedError
+"""
+
+
+def test_a_profile_is_in_the_name_of_the_run(xor, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", *os.sys.path])
+    (tmp_path / "qeqprop_test_measuring.py").write_text(MEASURING)
+    stored = find_stored("kingston_8.toml", "hardware_profiles").read_text()
+    (tmp_path / "mine.toml").write_text(stored)
+    options = ["solver.use=qeqprop_test_measuring:Measuring", "device.profile=mine.toml", "device.shots=60"]
+    experiment = Experiment.load(xor, options)
+    table = experiment.setup.resolved["device"]
+    assert (table["use"], table["profile"], table["shots"]) == ("profile:Profile", "mine.toml", 60)
+    again = tmp_path / "xor-again.toml"
+    again.write_text(to_toml(experiment.setup.resolved))
+    assert Experiment.load(again).setup.resolved == experiment.setup.resolved
+    assert experiment.check().shots == 3 * 4 * 60
+    wrapped = "device={use='allocated:Allocated', device={use='profile:Profile', profile='mine.toml'}}"
+    assert "checksum" in Experiment.load(xor, [options[0], wrapped]).setup.resolved["device"]["device"]
+    (tmp_path / "mine.toml").write_text(stored + "\n# measured anew\n")
+    assert Experiment.load(xor, options).name != experiment.name
+    assert "device.checksum: Argument `checksum` must be that of mine.toml" in problems(again)[0]
+    assert (
+        "device.profile: Argument `profile` must name a file" in problems(xor, options[0], "device.profile=no.toml")[0]
+    )
 
 
 @pytest.mark.parametrize("classes", [None, (0, 1)])

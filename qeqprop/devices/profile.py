@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from hashlib import sha256
 from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Ge
@@ -50,6 +51,8 @@ class Profile:
     Attributes:
         profile: a file of `hardware_profiles/`, or your own.
         shots: for each row and basis.
+        checksum: the first 16 hexadecimal digits of the file's SHA-256, if the file has to be this one; a run writes
+            down the one it was begun with.
 
     Raises:
         ValueError: for a file that is none or holds wrong numbers, and for circuits that do not fit.
@@ -57,10 +60,15 @@ class Profile:
 
     profile: str = "kingston_8.toml"
     shots: Annotated[int, Ge(2)] = 1000
+    checksum: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         _ = self.calibration
+        content = find_stored(self.profile, "hardware_profiles", argument="profile").read_bytes()
+        found = sha256(content).hexdigest()[:16]
+        if self.checksum not in (None, found):
+            raise ValueError(f"Argument `checksum` must be that of {self.profile}, {found}, but is {self.checksum!r}.")
 
     @property
     def calibration(self) -> Calibration:
