@@ -1,0 +1,236 @@
+"""Eigenstates by a variational quantum eigensolver: all samples and phases of a batch advance together."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+from qeqprop.ansatze.commutators import commutators
+from qeqprop.checks import check_fields
+from qeqprop.descent import Descent, descend, times
+from qeqprop.engine.circuits import expectations
+from qeqprop.interfaces import (
+    Ansatz,
+    BoolArray,
+    Certificate,
+    ComplexArray,
+    Equilibria,
+    Expectations,
+    FloatArray,
+    Measure,
+    PauliSums,
+    PhysicsWarning,
+    Solution,
+    Start,
+)
+from qeqprop.solvers._circuit_family import DEFLATED_SITES, CircuitFamily, family_of, residuals
+
+_FAR = 0.05
+"""Energy standard deviation, in units of the sum of absolute coefficients, from which a state is no eigenstate."""
+
+
+@dataclass(frozen=True)
+class Variational:
+    """The state of lowest energy among those that a circuit reaches (VQE), and the levels above it.
+
+    The search minimises ``<H>(theta)`` of every sample and phase by a quasi-Newton search of its own; all searches
+    advance in lockstep, one call for each iteration. Nudged states start from the angles of their free state, with its
+    curvatures, and share its circuit.
+
+    Two things are certified, and they are not the same:
+
+    * **The search is at its end** (`Certificate.converged`): the gradient of the energy in the angles is below
+      `tolerance`. This is what equilibrium propagation needs: if the angles are stationary for every nudge, nudged
+      differences are the exact gradient of the cost of *the circuit's own* state, whatever that state is. What an
+      unfinished search leaves is a bias, divided by beta; it is estimated by the step that the search would take next,
+      and a `PhysicsWarning` states it.
+    * **The state is an eigenstate** (`Certificate.residual`): the standard deviation of its energy,
+      ``sqrt(<H^2> - <H>^2) = ||H psi - E psi||``, tells how far the circuit's state is from an eigenstate. No search
+      lowers it below what the circuit can reach: more layers do.
+
+    A search may end in a local minimum; the certificate does not see that. Gaps are not known (nan).
+
+    The linear response is exact, ``d<O>/dnu = -grad <O> . Hess^-1 grad <N>``, the response of the stationary angles.
+
+    Levels above the ground state are searched from below. With ``excited="deflation"`` each level pays for its overlap
+    with the levels below it, up to 10 sites. With ``excited="subspace"`` one set of angles maps the first basis states
+    to all levels at once, whose weighted mean energy it minimises. Either way the nudged difference is exact only where
+    the states are eigenstates: look at the residual. They have no linear response.
+
+    Attributes:
+        ansatz: the circuits; by default rotations about commutators, `commutators`, which reach every state up to five
+            sites.
+        tolerance: largest gradient of the energy in the angles, relative to the sum of absolute coefficients.
+        iterations: calls of the search at most, for each level.
+        level: 0 is the ground state; levels count states, with multiplicity.
+        excited: how levels above the ground state are found.
+
+    Raises:
+        ValueError: for a level that the network does not have, complex nudges, or the response of an excited level.
+
+    Source: Peruzzo et al., Nat. Commun. 5, 4213 (2014); Higgott, Wang and Brierley, Quantum 3, 156 (2019) (deflation);
+    Nakanishi, Mitarai and Fujii, Phys. Rev. Research 1, 033062 (2019) (subspace search).
+    """
+
+    ansatz: Ansatz = field(default_factory=commutators)
+    tolerance: Annotated[float, Gt(0)] = 1e-9
+    iterations: Annotated[int, Ge(1)] = 1000
+    level: Annotated[int, Ge(0)] = 0
+    excited: Literal["deflation", "subspace"] = "deflation"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
+        """Settles the batch; ``precision`` is not needed where states are computed."""
+        self._check(problem)
+        if measure is not None and not measure.device.reads_states:
+            raise ValueError(
+                f"Solver Variational cannot measure on {measure.device.name} yet: leave out `device`, or use Statevector()."
+            )
+        family = family_of(self.ansatz, problem.hamiltonians.strings)
+        search = self._search(family, problem)
+        hamiltonians, observables = problem.hamiltonians, problem.observables
+        energies, distances = residuals(search.amplitudes, hamiltonians)
+        values = expectations(search.amplitudes, observables)
+        certificate = self._certificate(search, distances)
+        self._judge(family, search, certificate, problem, values)
+        response = None
+        if problem.perturbation is not None:
+            slopes, undefined = family.response(
+                search.descents[0].points, hamiltonians, problem.perturbation, observables
+            )
+            _warn(undefined, "the angles are at a saddle, or free to move along the nudge: the response is not defined.")
+            response = Expectations.exact(slopes)
+        return Solution(Expectations.exact(values), response, energies, certificate, search.start)
+
+    def _check(self, problem: Equilibria) -> None:
+        """Refuses what cannot be settled."""
+        sites = problem.hamiltonians.num_sites
+        if self.level >= 2**sites:
+            raise ValueError(f"Argument `level` must be less than {2**sites} for {sites} sites, but is {self.level}.")
+        if np.iscomplexobj(problem.hamiltonians.coefficients):
+            raise ValueError("Solver Variational cannot settle complex nudges: use SymmetricNudging or Richardson.")
+        if self.level and problem.perturbation is not None:
+            raise ValueError(
+                "Solver Variational knows the linear response of ground states only: use a nudging rule for "
+                f"level={self.level}, such as SymmetricNudging(beta=0.1)."
+            )
+        if self.level and self.excited == "deflation" and sites > DEFLATED_SITES:
+            raise ValueError(
+                f"Argument `excited` must be 'subspace' above {DEFLATED_SITES} sites, but is 'deflation' for {sites}."
+            )
+
+    def _search(self, family: CircuitFamily, problem: Equilibria) -> _Search:
+        """All searches of the call: one for each level, or one for all of them."""
+        hamiltonians, known = problem.hamiltonians, None if problem.start is None else problem.start.arrays
+        scales = _scales(hamiltonians)
+        together = self.excited == "subspace" and self.level > 0
+        begins = family.trial.starts(hamiltonians.coefficients)
+        found: list[ComplexArray] = []
+        descents: list[Descent] = []
+        for index in range(1 if together else self.level + 1):
+            objective = (
+                family.ensemble_energy(hamiltonians, self.level + 1)
+                if together
+                else family.energy(hamiltonians, found, 3 * scales)
+            )
+            descent = descend(
+                objective,
+                begins if known is None else known["points"][:, index],
+                tolerances=self.tolerance * scales,
+                most=self.iterations,
+                inverses=None if known is None else known["inverses"][:, index],
+                name="VQE" if not self.level or together else f"VQE level {index}",
+            )
+            descents.append(descent)
+            found.append(family.images(descent.points, self.level if together else 0))
+        overlaps = np.full(len(hamiltonians), np.nan)
+        if known is not None:
+            before = family.images(known["points"][:, -1], self.level if together else 0)
+            overlaps = np.abs(np.einsum("bi,bi->b", before.conj(), found[-1])) ** 2
+        return _Search(descents, found[-1], overlaps)
+
+    def _certificate(self, search: _Search, distances: FloatArray) -> Certificate:
+        unknown = np.full(len(distances), np.nan)
+        return Certificate(
+            residual=distances,
+            gap_below=np.full(len(distances), np.nan if self.level else np.inf),
+            gap_above=unknown,
+            degeneracy=np.zeros(len(distances), dtype=np.int64),
+            level=np.full(len(distances), self.level),
+            overlap=search.overlaps,
+            nudge_coupling=unknown,
+            trainable_coupling=unknown,
+            converged=search.converged,
+        )
+
+    def _judge(
+        self,
+        family: CircuitFamily,
+        search: _Search,
+        certificate: Certificate,
+        problem: Equilibria,
+        values: FloatArray,
+    ) -> None:
+        """Flags what would mislead."""
+        scales = _scales(problem.hamiltonians)
+        last = search.descents[-1]
+        open_ended = ~certificate.converged
+        if open_ended.any():
+            steps = times(last.inverses, last.gradients)
+            basis = self.level if self.excited == "subspace" else 0
+            finished = expectations(family.images(last.points - steps, basis), problem.observables)
+            left = float(np.max(np.abs(finished - values)[open_ended], initial=0.0))
+            norms = np.linalg.norm(last.gradients, axis=1) / np.maximum(scales, np.finfo(np.float64).tiny)
+            _warn(
+                open_ended,
+                f"the search stopped after {self.iterations} iterations with a gradient up to {np.max(norms):.1e} "
+                f"(`tolerance` {self.tolerance:.1e}); its next step would change an observable by up to {left:.1e}, a bias "
+                "that nudging divides by beta. Allow more `iterations`, or take an `ansatz` with more layers.",
+            )
+        _warn(
+            certificate.residual > _FAR * scales,
+            f"the circuit's state is far from an eigenstate, with an energy standard deviation up to "
+            f"{np.max(certificate.residual):.1e}: take an `ansatz` with more layers.",
+        )
+
+
+class _Search(NamedTuple):
+    """What the searches of a call found.
+
+    Attributes:
+        descents: one for each level, or one for all.
+        amplitudes: (batch, dim) the states of the wanted level.
+        overlaps: (batch,) with the states they started from, nan without a start.
+    """
+
+    descents: list[Descent]
+    amplitudes: ComplexArray
+    overlaps: FloatArray
+
+    @property
+    def converged(self) -> BoolArray:
+        return np.all([descent.converged for descent in self.descents], axis=0)
+
+    @property
+    def start(self) -> Start:
+        points = np.stack([descent.points for descent in self.descents], axis=1)
+        return Start({"points": points, "inverses": np.stack([descent.inverses for descent in self.descents], axis=1)})
+
+
+def _scales(hamiltonians: PauliSums) -> FloatArray:
+    """The sums of absolute coefficients (batch,), without the identity's: half of what energies can differ by."""
+    moving = np.any(hamiltonians.strings.x | hamiltonians.strings.z, axis=1)
+    return np.sum(np.abs(hamiltonians.coefficients[:, moving]), axis=1)
+
+
+def _warn(which: BoolArray, what: str) -> None:
+    if which.any():
+        indices = np.flatnonzero(which)
+        shown = ", ".join(map(str, indices[:5])) + (", ..." if len(indices) > 5 else "")
+        warnings.warn(f"Sample{'s' * (len(indices) > 1)} {shown}: {what}", PhysicsWarning, stacklevel=4)
