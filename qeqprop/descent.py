@@ -8,7 +8,7 @@ valleys, in which the full matrix needs several times fewer steps than the last 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def descend(
                 kept[ended] = part[over]
             if over.all():
                 return Descent(stopped[0], stopped[1], stopped[2], stopped[3], converged, calls)
-            state = _State(*(part[~over] for part in state))
+            state = state.select(~over)
         state = _step(objective, state)
         calls += 1
 
@@ -105,6 +105,11 @@ class _State(NamedTuple):
     inverses: FloatArray
     fresh: BoolArray
     reaches: FloatArray
+
+    def select(self, kept: BoolArray) -> _State:
+        """Some of the rows."""
+        parts: list[Any] = [part[kept] for part in self]
+        return _State(*parts)
 
 
 def _begin(objective: Objective, points: FloatArray, inverses: FloatArray | None) -> _State:

@@ -15,6 +15,7 @@ from qiskit.quantum_info import PauliList
 
 from qeqprop.ansatze.adaptive import adaptive
 from qeqprop.ansatze.brickwork import brickwork
+from qeqprop.ansatze.commutators import commutators
 from qeqprop.ansatze.hamiltonian_variational import hamiltonian_variational
 from qeqprop.engine.circuit_trotter import trotter_sweep
 from qeqprop.interfaces import PauliSums
@@ -66,6 +67,7 @@ def golden_circuits() -> dict[str, tuple[str, QuantumCircuit]]:
         "brickwork": ("bricks for real states", bricks(layers=1)(ISING).circuit),
         "brickwork_complex": ("bricks for complex states", bricks(layers=1, real=False)(ISING).circuit),
         "brickwork_fractional": ("bricks that turn about ZZ", bricks(layers=1, fractional=True)(ISING).circuit),
+        "commutators": ("rotations about commutators", commutators(layers=1)(ISING).circuit),
         "adaptive": ("grown by gates 3, 0 and 10 of its pool", adaptive().grown(ISING, (3, 0, 10)).circuit),
         **{f"sweep_{order}": (f"a Trotter sweep of order {order}", _sweep(order)) for order in (1, 2, 4)},
     }

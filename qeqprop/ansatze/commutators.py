@@ -42,10 +42,11 @@ def commutators(*, layers: Annotated[int, Ge(1)] | None = None) -> Ansatz:
     Args:
         layers: number of layers; by default as many as reach every state up to five sites, three above.
 
-    Source: Hegade et al., Phys. Rev. Applied 15, 024038 (2021), for the generators; Larocca et al., Nat. Comput. Sci. 3,
-    542 (2023), for the number of parameters.
+    Source: Hegade et al., Phys. Rev. Applied 15, 024038 (2021), for the generators; Larocca et al., Nat. Comput. Sci.
+    3, 542 (2023), for the number of parameters.
     """
-    check_argument("layers", layers, Annotated[int, Ge(1)] | None)
+    if layers is not None:
+        check_argument("layers", layers, Annotated[int, Ge(1)])
 
     def ansatz(strings: PauliList) -> Trial:
         generators, real = _generators(strings)

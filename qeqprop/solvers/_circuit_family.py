@@ -14,7 +14,6 @@ from qeqprop.engine.circuit_conversion import from_qiskit
 from qeqprop.engine.circuit_hessian import hessian
 from qeqprop.engine.circuit_layers import Angles
 from qeqprop.engine.circuits import Circuit, Layer, energy_and_gradient, states
-from qeqprop.engine.paulis import PauliTable
 from qeqprop.interfaces import Ansatz, BoolArray, ComplexArray, FloatArray, IntArray, PauliSums, Trial
 
 DEFLATED_SITES = 10
@@ -63,7 +62,7 @@ class CircuitFamily:
         return objective
 
     def ensemble_energy(self, hamiltonians: PauliSums, count: int) -> Objective:
-        """``sum_k weights_k <H>_k`` over the images of the basis states 0 to count - 1, weights from 1 down to 1/count."""
+        """``sum_k weights_k <H>_k`` over the images of the first basis states, weights from 1 down to 1/count."""
         weights = np.arange(count, 0, -1) / count
 
         def objective(rows: IntArray, points: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -103,14 +102,6 @@ class CircuitFamily:
         each = PauliSums(observables.strings, np.tile(observables.coefficients, (len(points), 1)))
         _, gradients = energy_and_gradient(self.circuit, np.repeat(points, count, axis=0), each)
         return np.einsum("bkj,bj->bk", gradients.reshape(len(points), count, -1), moves), undefined
-
-
-def residuals(amplitudes: ComplexArray, hamiltonians: PauliSums) -> tuple[FloatArray, FloatArray]:
-    """Energies and ``||H psi - E psi||``, each (batch,); the latter is the standard deviation of the energy."""
-    table = PauliTable.of(hamiltonians.strings)
-    images = table.apply(table.diagonals(hamiltonians.coefficients), amplitudes)
-    energies = np.einsum("bi,bi->b", amplitudes.conj(), images).real
-    return energies, np.linalg.norm(images - energies[:, None] * amplitudes, axis=1)
 
 
 def family_of(ansatz: Ansatz, strings: PauliList) -> CircuitFamily:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt
 
 from qeqprop.ansatze.commutators import commutators
+from qeqprop.certifying import certify
 from qeqprop.checks import check_fields
 from qeqprop.descent import Descent, descend, times
 from qeqprop.engine.circuits import expectations
@@ -27,7 +28,7 @@ from qeqprop.interfaces import (
     Solution,
     Start,
 )
-from qeqprop.solvers._circuit_family import DEFLATED_SITES, CircuitFamily, family_of, residuals
+from qeqprop.solvers._circuit_family import DEFLATED_SITES, CircuitFamily, family_of
 
 _FAR = 0.05
 """Energy standard deviation, in units of the sum of absolute coefficients, from which a state is no eigenstate."""
@@ -52,7 +53,8 @@ class Variational:
       ``sqrt(<H^2> - <H>^2) = ||H psi - E psi||``, tells how far the circuit's state is from an eigenstate. No search
       lowers it below what the circuit can reach: more layers do.
 
-    A search may end in a local minimum; the certificate does not see that. Gaps are not known (nan).
+    A search may end in a local minimum. Up to `diagonal_sites` the levels are computed for the certificate, which then
+    names the level that was reached, and a `PhysicsWarning` says if it is another than asked for; beyond, nobody knows.
 
     The linear response is exact, ``d<O>/dnu = -grad <O> . Hess^-1 grad <N>``, the response of the stationary angles.
 
@@ -68,6 +70,7 @@ class Variational:
         iterations: calls of the search at most, for each level.
         level: 0 is the ground state; levels count states, with multiplicity.
         excited: how levels above the ground state are found.
+        diagonal_sites: the largest network whose exact levels are computed for the certificate: gaps are nan beyond.
 
     Raises:
         ValueError: for a level that the network does not have, complex nudges, or the response of an excited level.
@@ -81,6 +84,7 @@ class Variational:
     iterations: Annotated[int, Ge(1)] = 1000
     level: Annotated[int, Ge(0)] = 0
     excited: Literal["deflation", "subspace"] = "deflation"
+    diagonal_sites: Annotated[int, Ge(0)] = 4
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -89,24 +93,29 @@ class Variational:
         """Settles the batch; ``precision`` is not needed where states are computed."""
         self._check(problem)
         if measure is not None and not measure.device.reads_states:
-            raise ValueError(
-                f"Solver Variational cannot measure on {measure.device.name} yet: leave out `device`, or use Statevector()."
-            )
+            raise ValueError(f"Solver Variational cannot measure on {measure.device.name} yet: leave out `device`.")
         family = family_of(self.ansatz, problem.hamiltonians.strings)
         search = self._search(family, problem)
         hamiltonians, observables = problem.hamiltonians, problem.observables
-        energies, distances = residuals(search.amplitudes, hamiltonians)
         values = expectations(search.amplitudes, observables)
-        certificate = self._certificate(search, distances)
+        certified = certify(
+            hamiltonians,
+            search.amplitudes,
+            level=self.level,
+            tolerance=1.0,
+            diagonal_sites=self.diagonal_sites,
+            origin=search.origin,
+        )
+        certificate = replace(certified.certificate, converged=search.converged)
         self._judge(family, search, certificate, problem, values)
         response = None
         if problem.perturbation is not None:
             slopes, undefined = family.response(
                 search.descents[0].points, hamiltonians, problem.perturbation, observables
             )
-            _warn(undefined, "the angles are at a saddle, or free to move along the nudge: the response is not defined.")
+            _warn(undefined, "the angles are at a saddle, or free to move along the nudge: there is no response.")
             response = Expectations.exact(slopes)
-        return Solution(Expectations.exact(values), response, energies, certificate, search.start)
+        return Solution(Expectations.exact(values), response, certified.energies, certificate, search.start)
 
     def _check(self, problem: Equilibria) -> None:
         """Refuses what cannot be settled."""
@@ -149,25 +158,8 @@ class Variational:
             )
             descents.append(descent)
             found.append(family.images(descent.points, self.level if together else 0))
-        overlaps = np.full(len(hamiltonians), np.nan)
-        if known is not None:
-            before = family.images(known["points"][:, -1], self.level if together else 0)
-            overlaps = np.abs(np.einsum("bi,bi->b", before.conj(), found[-1])) ** 2
-        return _Search(descents, found[-1], overlaps)
-
-    def _certificate(self, search: _Search, distances: FloatArray) -> Certificate:
-        unknown = np.full(len(distances), np.nan)
-        return Certificate(
-            residual=distances,
-            gap_below=np.full(len(distances), np.nan if self.level else np.inf),
-            gap_above=unknown,
-            degeneracy=np.zeros(len(distances), dtype=np.int64),
-            level=np.full(len(distances), self.level),
-            overlap=search.overlaps,
-            nudge_coupling=unknown,
-            trainable_coupling=unknown,
-            converged=search.converged,
-        )
+        origin = None if known is None else family.images(known["points"][:, -1], self.level if together else 0)
+        return _Search(descents, found[-1], origin)
 
     def _judge(
         self,
@@ -190,9 +182,14 @@ class Variational:
             _warn(
                 open_ended,
                 f"the search stopped after {self.iterations} iterations with a gradient up to {np.max(norms):.1e} "
-                f"(`tolerance` {self.tolerance:.1e}); its next step would change an observable by up to {left:.1e}, a bias "
-                "that nudging divides by beta. Allow more `iterations`, or take an `ansatz` with more layers.",
+                f"(`tolerance` {self.tolerance:.1e}); its next step would change an observable by up to {left:.1e}, a "
+                "bias that nudging divides by beta. Allow more `iterations`, or take an `ansatz` with more layers.",
             )
+        _warn(
+            certificate.level != self.level,
+            f"most of the state is in another level than {self.level}: the search ended in another minimum, or the "
+            "circuit does not reach the level.",
+        )
         _warn(
             certificate.residual > _FAR * scales,
             f"the circuit's state is far from an eigenstate, with an energy standard deviation up to "
@@ -206,12 +203,12 @@ class _Search(NamedTuple):
     Attributes:
         descents: one for each level, or one for all.
         amplitudes: (batch, dim) the states of the wanted level.
-        overlaps: (batch,) with the states they started from, nan without a start.
+        origin: (batch, dim) the states that they started from.
     """
 
     descents: list[Descent]
     amplitudes: ComplexArray
-    overlaps: FloatArray
+    origin: ComplexArray | None
 
     @property
     def converged(self) -> BoolArray:
