@@ -8,18 +8,19 @@ never move to other qubits by themselves: `Placed.sites` is the one place that k
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from qiskit import transpile
 from qiskit.circuit import ClassicalRegister, QuantumCircuit
 from qiskit.transpiler import Target
 
-from qeqprop.counts import MAX_SITES
-from qeqprop.interfaces import FloatArray, IntArray
+from qeqprop.counts import MAX_SITES, Readings, SamplingDevice
+from qeqprop.engine.bases import MeasurementBasis
+from qeqprop.interfaces import Device, FloatArray, IntArray
 from qeqprop.qubit_choice import choose_qubits
 
 Made = TypeVar("Made")
@@ -40,16 +41,49 @@ class Placed:
         sites: (n_sites,) the qubit that holds each site at the end.
         columns: for each parameter of ``circuit`` its column among the parameters of the original.
         in_place: translates a circuit that is on the machine's qubits already, and moves nothing.
+        simulator: what runs it, where that is made for the qubits that were chosen.
     """
 
     circuit: QuantumCircuit
     sites: tuple[int, ...]
     columns: IntArray
     in_place: Callable[[QuantumCircuit], QuantumCircuit]
+    simulator: Any = None
 
     def values(self, parameters: FloatArray) -> FloatArray:
         """The parameters (rows, n) of the original in the order of ``circuit.parameters``."""
         return parameters[:, self.columns]
+
+
+class PlacingDevice(SamplingDevice, Protocol):
+    """A sampling device that shows where it puts a circuit, so that others may change what runs on those qubits."""
+
+    def place(self, circuit: QuantumCircuit) -> Placed:
+        """The circuit on its qubits, always the same ones."""
+        ...
+
+    def read_placed(
+        self,
+        placed: Placed,
+        parameters: FloatArray,
+        bases: Sequence[MeasurementBasis],
+        shots: int | Sequence[int],
+        key: tuple[int, ...],
+        *,
+        canary: bool = True,
+    ) -> Readings:
+        """`SamplingDevice.read` of a placed circuit; without its canary if that is not wanted."""
+        ...
+
+
+def as_placing(device: Device) -> PlacingDevice:
+    """The device, if it shows where it puts a circuit; else a `ValueError`."""
+    if not hasattr(device, "read_placed"):
+        name = getattr(device, "name", repr(device))
+        raise ValueError(
+            f"Argument `device` must be a device that places circuits, such as Profile() or Aer(), but is {name}."
+        )
+    return cast(PlacingDevice, device)
 
 
 def place(
@@ -172,6 +206,28 @@ def there_and_back(placed: Placed) -> QuantumCircuit:
     both.barrier()  # nothing cancels
     both.compose(placed.in_place(body.inverse()), inplace=True)
     return both
+
+
+def folded(placed: Placed, factor: int) -> Placed:
+    """The body U as ``U (U^-1 U)^k`` with ``factor = 2 k + 1``: the same unitary with so many times the errors.
+
+    Barriers keep what was translated from being put together again.
+    """
+    body, whole = placed.circuit, placed.circuit.copy()
+    back = placed.in_place(body.inverse())
+    for _ in range(factor // 2):
+        for part in (back, body):
+            whole.barrier()
+            whole.compose(part, inplace=True)
+    return replace(placed, circuit=whole)
+
+
+def prepared(placed: Placed, bit: int) -> Placed:
+    """In place of the body the product state with this bit in every site: what is read then is the readout's doing."""
+    body = QuantumCircuit(placed.circuit.num_qubits)
+    if bit:
+        body.x(placed.sites)
+    return replace(placed, circuit=placed.in_place(body), columns=np.zeros(0, dtype=np.int64))
 
 
 def _measured(placed: Placed, circuit: QuantumCircuit) -> QuantumCircuit:

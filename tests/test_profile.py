@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, PauliList
+from qiskit.quantum_info import DensityMatrix, Operator, PauliList
 
 from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
 from qeqprop.devices.profile import Profile
+from qeqprop.engine.bases import measurement_bases
 from qeqprop.interfaces import Measurement
+from qeqprop.placement import folded, prepared
 
 PROFILES = ["boston_8.toml", "kingston_8.toml", "sherbrooke_6.toml"]
 
@@ -25,16 +27,15 @@ def shared_angles(sites, layers=2):
 
 def noisy_probabilities(device, circuit, parameters, letters):
     """The oracle: the native circuit gate by gate on a density matrix, each gate followed by its channel."""
-    machine = device.prepare(circuit)
-    cut, native = machine.calibration, machine.placed.circuit
-    native = native.assign_parameters(machine.placed.values(parameters[None])[0])
+    placed, cut = device.place(circuit), device.calibration.cut(device.qubits(circuit))
+    native = placed.circuit.assign_parameters(placed.values(parameters[None])[0])
     state = DensityMatrix(QuantumCircuit(circuit.num_qubits))
     steps = [(step.operation, [native.find_bit(bit).index for bit in step.qubits]) for step in native.data]
     ending = QuantumCircuit(circuit.num_qubits)
-    for site, letter in zip(machine.placed.sites, letters, strict=True):
+    for site, letter in zip(placed.sites, letters, strict=True):
         if letter == "X":
             ending.h(site)
-    ending = machine.placed.in_place(ending)
+    ending = placed.in_place(ending)
     steps += [(step.operation, [ending.find_bit(bit).index for bit in step.qubits]) for step in ending.data]
     for operation, qubits in steps:
         if operation.name == "delay":
@@ -44,7 +45,7 @@ def noisy_probabilities(device, circuit, parameters, letters):
             state = state.evolve(operation, qubits)
             state = state.evolve(gate_noise(cut, operation.name, tuple(qubits)), qubits)
     read = np.real(np.diag(state.data)).reshape([2] * circuit.num_qubits)  # the last qubit is the first axis
-    for site, qubit in enumerate(machine.placed.sites):
+    for site, qubit in enumerate(placed.sites):
         read = np.moveaxis(np.tensordot(read, confusion(cut, qubit), axes=(-1 - qubit, 0)), -1, read.ndim - 1 - qubit)
         assert site == qubit
     return read.ravel()
@@ -77,18 +78,18 @@ def test_the_canary_shows_the_noise(profile):
 
 
 def test_the_qubit_that_reads_badly_is_left_out():
-    machine = Profile("kingston_8.toml").prepare(shared_angles(6))
-    assert 1 not in machine.choice.qubits
-    assert machine.placed.circuit.num_qubits == 6
-    assert machine.choice.direct
-    again = Profile("kingston_8.toml").prepare(shared_angles(6))
-    assert again.choice.qubits == machine.choice.qubits
-    assert again.placed.circuit.count_ops() == machine.placed.circuit.count_ops()
+    device, circuit = Profile("kingston_8.toml"), shared_angles(6)
+    placed, again = device.place(circuit), device.place(shared_angles(6))
+    assert 1 not in device.qubits(circuit)
+    assert placed.circuit.num_qubits == 6
+    assert set(placed.circuit.count_ops()) <= {"cz", "sx", "x", "rz", "delay", "barrier"}
+    assert placed.circuit.count_ops()["cz"] == 2 * 2 * 5  # two for each rzz: nothing was swapped
+    assert again.circuit.count_ops() == placed.circuit.count_ops()
 
 
 def test_a_circuit_is_translated_once():
     circuit = shared_angles(3)
-    assert Profile().prepare(circuit) is Profile(shots=50).prepare(circuit)
+    assert Profile().place(circuit) is Profile(shots=50).place(circuit)
 
 
 def test_sites_that_had_to_be_swapped_are_read_where_they_are():
@@ -103,7 +104,7 @@ def test_sites_that_had_to_be_swapped_are_read_where_they_are():
     )
     device = Profile("boston_8.toml")
     found = device.run(measurement, shots=2000, key=(1,)).expectations.values
-    assert not device.prepare(circuit).choice.direct
+    assert device.place(circuit).circuit.count_ops()["cz"] > 0  # of swaps alone: rzz(pi) is local
     np.testing.assert_allclose(found, [[1, 1, -1, 1], [-1, 1, -1, 1]], atol=0.25)
 
 
@@ -111,4 +112,42 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"`profile` must name a file here or in hardware_profiles/.*kingston_8\.toml"):
         Profile("kingstn_8.toml")
     with pytest.raises(ValueError, match="7 connected qubits"):
-        Profile("sherbrooke_6.toml").prepare(shared_angles(7))
+        Profile("sherbrooke_6.toml").place(shared_angles(7))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_folded_circuit_does_the_same_with_three_times_the_gates(profile):
+    """Counted: nothing was put together again; and the inverse costs no more gates than the body."""
+    device, circuit = Profile(profile), shared_angles(4)
+    placed = device.place(circuit)
+    values = placed.values(np.array([[0.4, 0.9, -0.7, 0.3]]))[0]
+    long = folded(placed, 3)
+    once, thrice = placed.circuit.count_ops(), long.circuit.count_ops()
+    for gate in ("cz", "ecr", "sx", "x"):
+        assert thrice.get(gate, 0) == 3 * once.get(gate, 0)
+    first, second = (Operator(bound(one, values)) for one in (placed, long))
+    assert first.equiv(second)
+    assert folded(placed, 1).circuit == placed.circuit
+
+
+def bound(placed, values):
+    circuit = placed.circuit.assign_parameters(values)
+    kept = QuantumCircuit(circuit.num_qubits)
+    for step in circuit.data:
+        if step.operation.name not in ("delay", "barrier"):
+            kept.append(step.operation, [circuit.find_bit(bit).index for bit in step.qubits])
+    return kept
+
+
+def test_prepared_states_show_the_readout_alone():
+    device, circuit = Profile("kingston_8.toml"), shared_angles(6)
+    placed, cut = device.place(circuit), device.calibration.cut(device.qubits(circuit))
+    basis = measurement_bases(PauliList(["I" * (5 - site) + "Z" + "I" * site for site in range(6)]))
+    for bit in (0, 1):
+        readings = device.read_placed(prepared(placed, bit), np.zeros((1, 0)), basis, 20_000, (3, bit), canary=False)
+        assert readings.shots == 20_000
+        assert readings.canary is None
+        for site in range(6):
+            wrong = np.mean((readings.outcomes[0] >> site & 1) != bit)
+            error = cut.readout[site, bit]
+            assert abs(wrong - error) < 5 * np.sqrt(error / 20_000) + bit * 1e-3  # the gate x errs as well

@@ -76,8 +76,25 @@ class Aer:
         key: tuple[int, ...],
     ) -> Readings:
         """See `counts.SamplingDevice`."""
-        placed = once(circuit, "aer", partial(place, circuit, self._translate, self._in_place), machine=self.noise)
-        return read_on_aer(self._simulator(circuit.num_qubits), placed, parameters, bases, shots, key)
+        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+
+    def place(self, circuit: QuantumCircuit) -> Placed:
+        """See `placement.PlacingDevice`."""
+        return once(circuit, "aer", partial(place, circuit, self._translate, self._in_place), machine=self.noise)
+
+    def read_placed(
+        self,
+        placed: Placed,
+        parameters: FloatArray,
+        bases: Sequence[MeasurementBasis],
+        shots: int | Sequence[int],
+        key: tuple[int, ...],
+        *,
+        canary: bool = True,
+    ) -> Readings:
+        """See `placement.PlacingDevice`."""
+        simulator = self._simulator(placed.circuit.num_qubits)
+        return read_on_aer(simulator, placed, parameters, bases, shots, key, canary=canary)
 
     def _translate(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """To gates that Aer, or the noise model, knows by name."""
@@ -111,6 +128,8 @@ def read_on_aer(
     bases: Sequence[MeasurementBasis],
     shots: int | Sequence[int],
     key: tuple[int, ...],
+    *,
+    canary: bool = True,
 ) -> Readings:
     """Measures every row in every basis, and with noise the canary: one Aer job for each different number of shots.
 
@@ -121,12 +140,13 @@ def read_on_aer(
         bases: the settings.
         shots: for each row; one number, or one for each basis.
         key: names the random streams.
+        canary: whether a canary is wanted, if there is noise.
     """
     numbers = check_shots(shots, len(bases))
     values = placed.values(finite_array("parameters", parameters, "(rows, n_parameters)", (None, None)))
     circuits = [with_measurement(placed, basis.letters) for basis in bases]
     points = [values] * len(bases)
-    noisy = simulator.options.noise_model is not None
+    noisy = canary and simulator.options.noise_model is not None
     if noisy:
         circuits.append(mirrored(placed))
         points.append(values[:1])

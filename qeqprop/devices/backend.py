@@ -15,7 +15,7 @@ from qeqprop.checks import check_fields, finite_array
 from qeqprop.counts import Readings, canary_of, check_shots, run_by_reading
 from qeqprop.engine.bases import MeasurementBasis
 from qeqprop.interfaces import FloatArray, IntArray, Measured, Measurement
-from qeqprop.placement import mirrored, once, place_on, with_measurement
+from qeqprop.placement import Placed, mirrored, once, place_on, with_measurement
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,35 @@ class Backend:
         key: tuple[int, ...],
     ) -> Readings:
         """See `counts.SamplingDevice`; the key is not used."""
-        numbers = check_shots(shots, len(bases))
         finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.num_parameters))
-        placed = once(
+        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+
+    def place(self, circuit: QuantumCircuit) -> Placed:
+        """See `placement.PlacingDevice`."""
+        return once(
             circuit,
             ("backend", self.qubits),
             partial(place_on, circuit, self.backend.target, self.qubits),
             machine=self.backend,
         )
+
+    def read_placed(
+        self,
+        placed: Placed,
+        parameters: FloatArray,
+        bases: Sequence[MeasurementBasis],
+        shots: int | Sequence[int],
+        key: tuple[int, ...],
+        *,
+        canary: bool = True,
+    ) -> Readings:
+        """See `placement.PlacingDevice`."""
+        numbers = check_shots(shots, len(bases))
         settings = [with_measurement(placed, basis.letters) for basis in bases]
         values = placed.values(parameters)
         rows = len(values)
-        alive = self._counted([mirrored(placed).assign_parameters(values[0])], max(numbers))
+        mirror = [mirrored(placed).assign_parameters(values[0])] if canary else []
+        alive = self._counted(mirror, max(numbers))
         outcomes: list[IntArray] = [np.empty((rows, 0), dtype=np.int64)] * len(bases)
         for number in sorted(set(numbers)):
             chosen = [index for index, wanted in enumerate(numbers) if wanted == number]
@@ -94,11 +111,13 @@ class Backend:
             drawn = self._counted(bound, number)
             for place, index in enumerate(chosen):
                 outcomes[index] = drawn[place :: len(chosen)]
+        if not canary:
+            return Readings(bases, outcomes)
         return Readings(bases, outcomes, canary_of(alive[0], len(placed.sites)), extra_shots=alive.size)
 
     def _counted(self, circuits: list[QuantumCircuit], shots: int) -> IntArray:
         """The outcomes (n_circuits, shots) of circuits without parameters, sent in as few jobs as the machine takes."""
-        size = self.backend.max_circuits or len(circuits)
+        size = self.backend.max_circuits or max(1, len(circuits))
         drawn: list[IntArray] = []
         for begin in range(0, len(circuits), size):
             part = circuits[begin : begin + size]
@@ -107,7 +126,7 @@ class Backend:
         for rows in drawn:
             if len(rows) != shots:
                 raise RuntimeError(f"{self.name} was asked for {shots} shots of a circuit, but gave {len(rows)}.")
-        return np.stack(drawn)
+        return np.stack(drawn) if drawn else np.empty((0, shots), dtype=np.int64)
 
 
 def _outcomes(counts: dict[str, int]) -> IntArray:

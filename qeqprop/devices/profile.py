@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 from annotated_types import Ge
 from qiskit import transpile
@@ -20,24 +20,8 @@ from qeqprop.devices.aer import DENSE_SITES, aer_simulator, read_on_aer
 from qeqprop.engine.bases import MeasurementBasis
 from qeqprop.interfaces import FloatArray, Measured, Measurement
 from qeqprop.placement import TRANSPILER_SEED, Placed, once, place
-from qeqprop.qubit_choice import Choice, choose_qubits
+from qeqprop.qubit_choice import choose_qubits
 from qeqprop.stored_files import find_stored
-
-
-class OnMachine(NamedTuple):
-    """A circuit on the qubits that were chosen for it.
-
-    Attributes:
-        choice: the qubits, as they are numbered in the calibration.
-        calibration: of those qubits alone, in the order of the sites.
-        placed: the circuit in native gates.
-        simulator: an `AerSimulator` with the noise of those qubits.
-    """
-
-    choice: Choice
-    calibration: Calibration
-    placed: Placed
-    simulator: Any
 
 
 @dataclass(frozen=True)
@@ -73,7 +57,7 @@ class Profile:
     @property
     def calibration(self) -> Calibration:
         """The whole calibration of the file."""
-        return _calibration(find_stored(self.profile, "hardware_profiles", argument="profile").read_text())
+        return _calibration(self._text)
 
     @property
     def name(self) -> str:
@@ -97,17 +81,37 @@ class Profile:
         key: tuple[int, ...],
     ) -> Readings:
         """See `counts.SamplingDevice`."""
-        machine = self.prepare(circuit)
-        return read_on_aer(machine.simulator, machine.placed, parameters, bases, shots, key)
+        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
 
-    def prepare(self, circuit: QuantumCircuit) -> OnMachine:
-        """The circuit on its qubits, made once for each circuit object.
+    def place(self, circuit: QuantumCircuit) -> Placed:
+        """The circuit on its qubits (see `placement.PlacingDevice`), made once for each circuit object.
 
         Raises:
             ValueError: if the machine has too few connected qubits for it.
         """
-        calibration = self.calibration
-        return once(circuit, ("profile", id(calibration)), partial(_on_machine, circuit, calibration))
+        text = self._text
+        return once(circuit, ("profile", text), partial(_on_machine, circuit, _calibration(text)))
+
+    def read_placed(
+        self,
+        placed: Placed,
+        parameters: FloatArray,
+        bases: Sequence[MeasurementBasis],
+        shots: int | Sequence[int],
+        key: tuple[int, ...],
+        *,
+        canary: bool = True,
+    ) -> Readings:
+        """See `placement.PlacingDevice`."""
+        return read_on_aer(placed.simulator, placed, parameters, bases, shots, key, canary=canary)
+
+    def qubits(self, circuit: QuantumCircuit) -> tuple[int, ...]:
+        """The qubit of the calibration on which each site of the circuit starts: those with the least errors."""
+        return choose_qubits(circuit.decompose("PauliEvolution"), self.calibration.target()).qubits
+
+    @property
+    def _text(self) -> str:
+        return find_stored(self.profile, "hardware_profiles", argument="profile").read_text()
 
 
 @lru_cache(maxsize=16)
@@ -115,15 +119,16 @@ def _calibration(text: str) -> Calibration:
     return from_text(text)
 
 
-def _on_machine(circuit: QuantumCircuit, calibration: Calibration) -> OnMachine:
-    choice = choose_qubits(circuit, calibration.target())
-    cut = calibration.cut(choice.qubits)
-    options = {"target": cut.target(), "seed_transpiler": TRANSPILER_SEED}
-    stay = list(range(circuit.num_qubits))
+def _on_machine(circuit: QuantumCircuit, calibration: Calibration) -> Placed:
+    cut = calibration.cut(choose_qubits(circuit.decompose("PauliEvolution"), calibration.target()).qubits)
+    stay = partial(
+        transpile,
+        target=cut.target(),
+        initial_layout=list(range(circuit.num_qubits)),
+        seed_transpiler=TRANSPILER_SEED,
+    )
     placed = place(
-        circuit,
-        partial(transpile, initial_layout=stay, optimization_level=2, scheduling_method="alap", **options),
-        partial(transpile, initial_layout=stay, optimization_level=1, layout_method="trivial", **options),
+        circuit, partial(stay, optimization_level=2, scheduling_method="alap"), partial(stay, optimization_level=1)
     )
     method = "density_matrix" if circuit.num_qubits <= DENSE_SITES else "statevector"
-    return OnMachine(choice, cut, placed, aer_simulator(method, noise_model(cut), circuit.num_qubits))
+    return replace(placed, simulator=aer_simulator(method, noise_model(cut), circuit.num_qubits))
