@@ -6,10 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
+from qiskit.circuit.library import PauliEvolutionGate
+from qiskit.quantum_info import SparsePauliOp
 
 from qeqprop.engine.circuit_layers import Angles
 from qeqprop.engine.circuits import Circuit
-from qeqprop.gates import Factors, numbered, rotate
+from qeqprop.gates import numbered, rotate
 from qeqprop.interfaces import IntArray
 
 
@@ -36,15 +38,14 @@ def _in_gates(num_qubits: int, plus: bool, x: bytes, z: bytes) -> QuantumCircuit
     if plus:
         result.h(range(num_qubits))
     masks = list(zip(_masks(x), _masks(z), strict=True))
-    for (flips, signs), parameter in zip(masks, numbered(len(masks)), strict=True):
-        rotate(result, *_factors(num_qubits, flips, signs), parameter)
+    for (flips, signs), angle in zip(masks, numbered(len(masks)), strict=True):
+        sites = [site for site in range(num_qubits) if (flips | signs) >> site & 1]
+        word = "".join("ZXY"[(flips >> site & 1) + (flips >> site & signs >> site & 1)] for site in sites)
+        if sites:
+            rotate(result, word, sites, angle)
+        else:  # a phase
+            result.append(PauliEvolutionGate(SparsePauliOp("I"), time=angle / 2), [0])
     return result
-
-
-def _factors(num_qubits: int, flips: int, signs: int) -> Factors:
-    """The letters and sites of the string of the masks."""
-    sites = tuple(site for site in range(num_qubits) if (flips | signs) >> site & 1)
-    return "".join("ZXY"[(flips >> site & 1) + (flips >> site & signs >> site & 1)] for site in sites), sites
 
 
 def _bytes(masks: IntArray) -> bytes:

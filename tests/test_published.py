@@ -19,6 +19,7 @@ from qeqprop.optimizers import normalized, sgd
 from qeqprop.rules.holomorphic import Holomorphic
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
+from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
 
@@ -235,3 +236,92 @@ def test_transverse_field_ising_chain(sites):
     assert energy(ising_chain(sites), [1.0, 0.7], solver) == pytest.approx(
         ising_chain_energy(1.0, 0.7, sites), abs=1e-9
     )
+
+
+# --- adiabatic preparation, from (A, B) = (1, 0) to (0.8, 1.5) ----------------------------------------------------
+
+PERIOD = 2.553  # of the oscillation in the evolution time over which errors are averaged
+
+
+def sweeps(total_time, ramp, times=4, **choices):
+    """Solvers whose times cover one period, each of as many steps, so that they share a circuit."""
+    steps = round(10 * total_time)
+    return [
+        Adiabatic(total_time + PERIOD * k / times, steps, ramp, order=4, start_field="Z", **choices)
+        for k in range(times)
+    ]
+
+
+@pytest.mark.parametrize(("ramp", "exponent", "margin"), [("linear", -2.0, 0.05), ("cosine", -4.0, 0.1)])
+def test_adiabatic_infidelity_falls_with_the_time(ramp, exponent, margin):
+    network, infidelities = one_qubit(), []
+    problem = Equilibria(network.hamiltonians([0.8, 1.5], NO_INPUT), PauliSums(network.strings, network.outputs))
+    for total_time in (60, 160):
+        certificates = [solver.solve(problem).certificate for solver in sweeps(total_time, ramp)]
+        infidelities.append(np.mean([(one.residual / one.gap) ** 2 for one in certificates]))  # p (1 - p)
+    fitted = np.diff(np.log(infidelities)) / np.log((160 + PERIOD / 2) / (60 + PERIOD / 2))
+    assert fitted[0] == pytest.approx(exponent, abs=margin)
+
+
+@pytest.mark.parametrize(
+    ("ramp", "nudge", "wanted"),
+    [
+        ("linear", "ramped", {10: 0.72, 40: 0.65, 160: 0.64}),
+        ("cosine", "ramped", {10: 0.11, 40: 0.036, 160: 0.010}),
+        ("cosine", "abrupt", {10: None, 160: None}),
+    ],
+)
+def test_adiabatic_gradients_need_smooth_ends_and_a_ramped_nudge(ramp, nudge, wanted):
+    errors = {}
+    for total_time in wanted:
+        solvers = sweeps(total_time, ramp, nudge=nudge, tolerance=1.0)
+        found = [output_gradient(SymmetricNudging(0.001), solver) for solver in solvers]
+        squares = [np.sum((one - EXACT_SLOPE) ** 2) for one in found]
+        errors[total_time] = np.sqrt(np.mean(squares) / np.sum(EXACT_SLOPE**2))
+    if nudge == "abrupt":
+        assert min(errors.values()) > 0.5  # it stalls
+    else:
+        assert errors == pytest.approx(wanted, rel=0.08)
+
+
+def energy_errors(network, theta, wanted, frequency, times, density, **choices):
+    """Errors of the energy, each averaged over one period of their oscillation in the evolution time."""
+    problem = Equilibria(network.hamiltonians(theta, NO_INPUT), PauliSums(network.strings, network.outputs))
+    errors = []
+    for time in times:
+        solvers = [
+            Adiabatic(time + 2 * np.pi / frequency * k / 4, round(density * time), order=4, **choices) for k in range(4)
+        ]
+        errors.append(np.mean([abs(solver.solve(problem).energies[0] - wanted) for solver in solvers]))
+    return errors
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_hydrogen_levels_by_adiabatic_evolution(level):
+    """Fields along Z and the molecule share the parity ZZ: each level stays in its sector, whose gap counts."""
+    network, outer = hydrogen_molecule(), level in (0, 3)
+    energies = np.linalg.eigvalsh(network.hamiltonian(network.initial).to_matrix())
+    np.testing.assert_allclose(energies, H2_EIGENVALUES, atol=5e-9)
+    errors = energy_errors(
+        network,
+        network.initial,
+        energies[level],
+        energies[3] - energies[0] if outer else energies[2] - energies[1],
+        (20.0, 40.0) if outer else (160.0,),
+        5,
+        level=level,
+        start_field="Z",
+    )
+    assert errors[-1] < 1e-6
+    if outer:  # the gap of the inner levels is small: at these times more is lost to the passage than to the ends
+        assert np.log2(errors[1] / errors[0]) == pytest.approx(-4.0, abs=0.15)
+
+
+def test_ising_chains_by_adiabatic_evolution():
+    sites, J, g = 6, 1.0, 1.5
+    modes = np.linalg.svd(g * np.eye(sites) + J * np.eye(sites, k=1))[1]
+    frequency = 2 * (modes[-1] + modes[-2])  # the sweep conserves the parity: excitations come in pairs
+    energy = ising_chain_energy(J, g, sites)
+    errors = energy_errors(ising_chain(sites), [J, g], energy, frequency, (20.0, 40.0), 20)
+    assert errors[-1] < 1e-6
+    assert np.log2(errors[1] / errors[0]) == pytest.approx(-4.0, abs=0.3)

@@ -11,6 +11,7 @@ Source: Suzuki, Phys. Lett. A 146, 319 (1990), and for operators that depend on 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -84,26 +85,15 @@ def product_state(num_qubits: int) -> Circuit:
 
 
 def one_after_the_other(circuits: Sequence[Circuit]) -> Circuit:
-    """The circuits in sequence, with parameters of their own; the initial state is that of the first."""
-    shifts = np.cumsum([0, *(circuit.n_parameters for circuit in circuits)])
+    """The circuits in sequence, each angle a parameter of its own; the initial state is that of the first."""
     items = np.cumsum([0, *(len(circuit.x) for circuit in circuits)])
-    index = [
-        np.where(circuit.angles.index < 0, -1, circuit.angles.index + shift)
-        for circuit, shift in zip(circuits, shifts, strict=False)
-    ]
-    return Circuit(
-        num_qubits=circuits[0].num_qubits,
-        n_parameters=int(shifts[-1]),
-        kinds=np.concatenate([circuit.kinds for circuit in circuits]),
-        ends=np.concatenate([circuit.ends + item for circuit, item in zip(circuits, items, strict=False)]),
-        x=np.concatenate([circuit.x for circuit in circuits]),
-        z=np.concatenate([circuit.z for circuit in circuits]),
-        angles=Angles(
-            np.concatenate(index),
-            np.concatenate([circuit.angles.scale for circuit in circuits]),
-            np.concatenate([circuit.angles.offset for circuit in circuits]),
-        ),
-        start=circuits[0].start,
+    return _kept_circuit(
+        circuits[0].num_qubits,
+        np.concatenate([circuit.kinds for circuit in circuits]),
+        np.concatenate([circuit.ends + item for circuit, item in zip(circuits, items, strict=False)]),
+        np.concatenate([circuit.x for circuit in circuits]),
+        np.concatenate([circuit.z for circuit in circuits]),
+        circuits[0].start,
     )
 
 
@@ -191,14 +181,23 @@ def _symmetric_product(groups: list[list[Piece]], whole: FloatArray) -> tuple[li
 def _circuit(num_qubits: int, masks: IntArray, layers: list[Piece], initial: Literal["zero", "plus"]) -> Circuit:
     """A circuit of these layers whose every angle is a parameter of its own."""
     items = np.concatenate([members for _, members in layers])
-    count = len(items)
+    kinds = np.array([kind for kind, _ in layers])
+    ends = np.cumsum([len(members) for _, members in layers])
+    return _kept_circuit(num_qubits, kinds, ends, masks[items, 0], masks[items, 1], initial)
+
+
+def _kept_circuit(
+    num_qubits: int, kinds: IntArray, ends: IntArray, x: IntArray, z: IntArray, initial: Literal["zero", "plus"]
+) -> Circuit:
+    """The same object for the same circuit: the engine keeps what it has compiled with it."""
+    arrays = (np.ascontiguousarray(array, dtype=np.int64).tobytes() for array in (kinds, ends, x, z))
+    return _made(num_qubits, *arrays, initial)
+
+
+@lru_cache(maxsize=16)
+def _made(num_qubits: int, kinds: bytes, ends: bytes, x: bytes, z: bytes, initial: Literal["zero", "plus"]) -> Circuit:
+    arrays = (np.frombuffer(content, dtype=np.int64) for content in (kinds, ends, x, z))
+    count = len(x) // np.dtype(np.int64).itemsize
     return Circuit(
-        num_qubits=num_qubits,
-        n_parameters=count,
-        kinds=np.array([kind for kind, _ in layers]),
-        ends=np.cumsum([len(members) for _, members in layers]),
-        x=masks[items, 0],
-        z=masks[items, 1],
-        angles=Angles(np.arange(count), np.ones(count), np.zeros(count)),
-        start=initial,
+        num_qubits, count, *arrays, angles=Angles(np.arange(count), np.ones(count), np.zeros(count)), start=initial
     )
