@@ -28,6 +28,7 @@ from qeqprop.solvers.dmrg import DMRG
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
 from qeqprop.solvers.typical import Typical
+from qeqprop.solvers.variational import Variational
 from qeqprop.stored_files import find_stored
 
 SCHEMA = 1
@@ -45,7 +46,7 @@ _PARTS: Mapping[str, tuple[type, str | None]] = {
 
 _WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG)
 _WITHOUT_RESPONSE = (Sampled, DMRG)
-_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical)
+_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical, Variational)
 """What the solvers of this package cannot do; others say so themselves, in their first call."""
 
 
@@ -203,6 +204,9 @@ def _refusals(built: Mapping[str, Any], plan: TrainingPlan) -> Iterator[Problem]
         yield Problem(("device",), f'{message}, or take one that does, such as "variational:Variational"')
     wanted = demands(built["network"], built["rule"], built["loss"], built["data"].train.y[: plan.batch])
     advice = 'use a nudging rule, such as "nudging:SymmetricNudging"'
+    if device is not None and not device.reads_states and (wanted.response or wanted.complex):
+        yield Problem(("rule",), f"asks for a response or for complex nudges, which no device measures: {advice}")
+        return
     if wanted.response and isinstance(solver, _WITHOUT_RESPONSE):
         yield Problem(("rule",), f"asks for a response, which {name} cannot give: {advice}")
     if wanted.complex and isinstance(solver, _WITHOUT_COMPLEX_NUDGES):

@@ -149,6 +149,28 @@ def demands(network: Network, rule: LearningRule, loss: Loss, targets: FloatArra
     return Demands(any(Want.RESPONSE in call.want for call in asked), any(call.complex for call in asked))
 
 
+def refuse_unmeasurable(settling: Network, rule: LearningRule, loss: Loss, targets: FloatArray, device: str) -> None:
+    """Refuses a rule that asks for what no device measures, before the device is asked anything.
+
+    Args:
+        settling: the network, with squares if the loss reads them.
+        rule, loss, targets: as for `settings_per_gradient`.
+        device: its name.
+
+    Raises:
+        ValueError: if the rule asks for a linear response or for complex nudges.
+    """
+    for call in _asked(settling, rule, loss, targets) or []:
+        if not call.measurable:
+            what = (
+                "complex nudges, which no device prepares" if call.complex else "a response, which no device measures"
+            )
+            raise ValueError(
+                f"Argument `rule` asks for {what}, and `device` is {device}: use a nudging rule, such as "
+                "SymmetricNudging(beta=0.1), or leave out the device."
+            )
+
+
 def _asked(settling: Network, rule: LearningRule, loss: Loss, targets: FloatArray) -> list[Asked] | None:
     settle = RecordingSettle(settling, len(targets))
     try:

@@ -31,6 +31,7 @@ from qeqprop.interfaces import (
     Start,
     Want,
 )
+from qeqprop.measurement_count import refuse_unmeasurable
 from qeqprop.measuring import BoundMeasure
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.solvers.exact import Exact
@@ -157,7 +158,8 @@ def gradient(
         step: second part of their key.
 
     Raises:
-        ValueError: for wrong shapes, values that are not finite, or a device.
+        ValueError: for wrong shapes, values that are not finite, a device that the solver does not run on, or a rule
+            that asks for what no device measures.
         NotConverged: if a state misses its tolerance.
 
     Source: Scellier & Bengio, Front. Comput. Neurosci. 11, 24 (2017); Massar & Mognetti, arXiv:2405.08467 (2024);
@@ -168,7 +170,10 @@ def gradient(
     key = (randbits(64) if seed is None else seed, step)
     settle = bind(settling, theta, x, _SOLVER if solver is None else solver, key, device)
     targets = _targets(y, settle.batch, network.n_outputs)
-    result = (_RULE if rule is None else rule).gradient(settle, targets, loss)
+    rule = _RULE if rule is None else rule
+    if device is not None and not device.reads_states:
+        refuse_unmeasurable(settling, rule, loss, targets, device.name)
+    result = rule.gradient(settle, targets, loss)
     if penalty is None:
         return result
     theta = network.check_theta(theta)
