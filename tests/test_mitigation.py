@@ -1,0 +1,136 @@
+"""Mitigated devices: the bias is gone, the error bars are right, the shots are counted."""
+
+import numpy as np
+import pytest
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.quantum_info import PauliList, Statevector
+
+from qeqprop.devices.aer import Aer
+from qeqprop.devices.allocated import Allocated
+from qeqprop.devices.profile import Profile
+from qeqprop.devices.readout_mitigated import ReadoutMitigated, site_values
+from qeqprop.devices.zero_noise import ZeroNoise, extrapolation
+from qeqprop.interfaces import Measurement
+
+STRINGS = PauliList(["IIZ", "ZZI", "XXX", "IXI", "ZZZ"])
+WEIGHTS = np.vstack([np.eye(5), [[0.5, -0.3, 0.8, 0.4, 0.6]]])[None]
+FLIPPED = np.array([[0.02, 0.05], [0.23, 0.11], [0.01, 0.08]])
+
+
+def circuit_of(layers=1):
+    angles = [Parameter(f"theta_{index:03d}") for index in range(2 * layers)]
+    circuit = QuantumCircuit(3)
+    circuit.h(range(3))
+    for layer in range(layers):
+        circuit.rzz(angles[2 * layer], 0, 1)
+        circuit.rzz(angles[2 * layer], 1, 2)
+        circuit.rx(angles[2 * layer + 1], range(3))
+        circuit.ry(0.3, 0)
+    return circuit
+
+
+def question(rows, layers=1):
+    point = np.random.default_rng(1).normal(size=(1, 2 * layers))
+    return Measurement(circuit_of(layers), np.tile(point, (rows, 1)), STRINGS, WEIGHTS)
+
+
+def ideal(measurement):
+    state = Statevector(measurement.circuit.assign_parameters(measurement.parameters[0]))
+    each = np.array([np.real(state.expectation_value(string)) for string in STRINGS])
+    return WEIGHTS[0] @ each
+
+
+def bad_reader(shots=200):
+    """Perfect gates, and a readout that errs a lot, by different amounts for 0 and 1."""
+    from qiskit_aer.noise import NoiseModel, ReadoutError
+
+    model = NoiseModel(basis_gates=["rz", "sx", "x", "cz"])
+    for site, (a, b) in enumerate(FLIPPED):
+        model.add_readout_error(ReadoutError([[1 - a, a], [b, 1 - b]]), [site])
+    return Aer(noise=model, shots=shots)
+
+
+def test_a_mitigated_readout_is_unbiased_and_its_error_bars_are_right():
+    measurement = question(500)
+    wanted, device = ideal(measurement), bad_reader()
+    raw = device.run(measurement, shots=None, key=(3,)).expectations
+    bias = np.mean(raw.values, axis=0) - wanted
+    assert np.max(np.abs(bias)) > 0.1  # there is something to take out
+    answer = ReadoutMitigated(device, calibration_shots=200_000).run(measurement, shots=None, key=(3,))
+    found = answer.expectations
+    residual = (found.values - wanted) / found.std_errors
+    variance = np.mean(residual**2, axis=0)
+    assert np.all((variance > 0.8) & (variance < 1.25)), variance
+    assert np.all(np.abs(np.mean(residual, axis=0)) < 5 / np.sqrt(500))
+    assert np.all(np.mean(found.std_errors, axis=0)[:5] > np.mean(raw.std_errors, axis=0)[:5])  # it has its price
+    assert answer.shots == 500 * 2 * 200 + 200 + 2 * 200_000
+    assert answer.canary.value < 0.9
+
+
+def test_the_worth_of_a_bit_is_the_inverse_of_the_confusion():
+    for (a, b), worth in zip(FLIPPED, site_values(FLIPPED), strict=True):
+        np.testing.assert_allclose(np.array([[1 - a, a], [b, 1 - b]]) @ worth, [1, -1], atol=1e-14)
+    np.testing.assert_array_equal(site_values(np.zeros((2, 2))), [[1, -1], [1, -1]])
+    with pytest.raises(RuntimeError, match="Site 1 is read wrongly too often"):
+        site_values(np.array([[0.0, 0.0], [0.5, 0.48]]))
+
+
+def test_mitigation_wraps_what_places_circuits_and_once():
+    with pytest.raises(ValueError, match="`device` must be a device that places circuits"):
+        ReadoutMitigated(Allocated())
+    with pytest.raises(ValueError, match="must not have its readout mitigated already"):
+        ReadoutMitigated(ReadoutMitigated())
+    assert Allocated(ReadoutMitigated()).run(question(2), shots=100, key=(1,)).shots > 40_000
+
+
+@pytest.mark.parametrize("profile", ["kingston_8.toml", "sherbrooke_6.toml"])
+def test_each_mitigation_comes_nearer_to_the_ideal_value(profile):
+    measurement = question(1, layers=4)
+    wanted = ideal(measurement)
+    raw, read, both = (
+        device.run(measurement, shots=80_000, key=(2,))
+        for device in (
+            Profile(profile),
+            ReadoutMitigated(Profile(profile), calibration_shots=80_000),
+            ZeroNoise(ReadoutMitigated(Profile(profile), calibration_shots=80_000), factors=(1, 3)),
+        )
+    )
+    far, nearer, nearest = (np.linalg.norm(each.expectations.values[0] - wanted) for each in (raw, read, both))
+    assert nearer < 0.8 * far
+    assert nearest < 0.5 * nearer
+    assert raw.canary.value < read.canary.value + 0.02
+
+
+def test_extrapolated_error_bars_are_right():
+    """The mean of 500 answers is taken for the limit, which a polynomial of low degree misses by a little."""
+    measurement = question(500, layers=2)
+    answer = ZeroNoise(Profile("sherbrooke_6.toml"), factors=(1, 3)).run(measurement, shots=400, key=(4,))
+    found = answer.expectations
+    residual = (found.values - np.mean(found.values, axis=0)) / found.std_errors
+    variance = np.mean(residual**2, axis=0)
+    assert np.all((variance > 0.8) & (variance < 1.25)), variance
+    assert answer.shots == 500 * 2 * 400 * 2 + 400
+    assert answer.canary is not None
+
+
+@pytest.mark.parametrize("factors", [(1, 3), (1, 3, 5), (1, 3, 5, 9)])
+def test_polynomials_are_extrapolated_exactly(factors):
+    for degree in range(1, len(factors)):
+        weights = extrapolation(factors, degree)
+        for power in range(degree + 1):
+            assert weights @ np.array(factors, dtype=float) ** power == pytest.approx(float(power == 0), abs=1e-9)
+    np.testing.assert_allclose(extrapolation((1, 3), 1), [1.5, -0.5])
+    assert np.sum(extrapolation((1, 3, 5), 1) ** 2) == pytest.approx(35 / 24)
+
+
+@pytest.mark.parametrize("factors", [(1,), (1, 2), (3, 5), (1, 3, 3), (3, 1), (), (1.5, 3)])
+def test_wrong_factors_are_refused(factors):
+    with pytest.raises(ValueError, match="`factors` must be odd numbers from 1 upwards"):
+        ZeroNoise(factors=factors)
+
+
+def test_too_high_a_degree_is_refused():
+    with pytest.raises(ValueError, match="`degree` must be below the number of factors, 3"):
+        ZeroNoise(degree=3)
+    with pytest.raises(ValueError, match="`device` must be a device that places circuits"):
+        ZeroNoise(Allocated())
