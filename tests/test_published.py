@@ -263,6 +263,7 @@ def test_adiabatic_infidelity_falls_with_the_time(ramp, exponent, margin):
     assert fitted[0] == pytest.approx(exponent, abs=margin)
 
 
+@pytest.mark.filterwarnings("ignore:end slopes", "ignore:abrupt nudge")
 @pytest.mark.parametrize(
     ("ramp", "nudge", "wanted"),
     [

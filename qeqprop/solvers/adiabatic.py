@@ -29,6 +29,7 @@ from qeqprop.interfaces import (
     Solution,
     Start,
 )
+from qeqprop.protocol_check import biases
 from qeqprop.ramps import Ramp, RampName, at_once, ramp_of
 from qeqprop.start_fields import field_angles, field_operators, start_fields
 from qeqprop.trotter import in_qiskit_gates
@@ -48,8 +49,8 @@ class Adiabatic:
     A state after a finite time is not stationary, and nudging turns that into a bias of the gradient: of O(1) with a
     ramp that has slopes at its ends or with a nudge switched on at once, of ``1/total_time`` with a cosine. A nudge
     also shifts the phase between the state and what it has lost to others; the difference is a derivative only while
-    ``beta |e| total_time |dPhi/dnu|`` is small. ``qeqprop check`` and `protocol_report.check_protocol` look at all of
-    this before anything is spent.
+    ``beta |e| total_time |dPhi/dnu|`` is small. `protocol_report.check_protocol` looks at all of this before anything
+    is spent; the first two are warned of when a nudged state is prepared.
 
     The certificate is that of the states without noise and shots, simulated for networks up to ``certified_sites``:
     ``residual`` is the standard deviation of H, which holds what both the finite time and the Trotter steps left, the
@@ -104,6 +105,9 @@ class Adiabatic:
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Prepares every state; ``precision`` is the wanted standard error per Pauli string where it is measured."""
         self._refuse(problem)
+        if problem.start is not None:  # its nudged states will be compared
+            for finding in biases(ramp_of(self.ramp), self.nudge):
+                warnings.warn(f"{finding.kind}: {finding.message}.", PhysicsWarning, stacklevel=3)
         begin = self._begin(problem)
         exact = measure is None or measure.device.reads_states
         known = exact or problem.hamiltonians.num_sites <= self.certified_sites
