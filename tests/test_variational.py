@@ -26,6 +26,7 @@ from qeqprop.engine.circuit_hessian import hessian
 from qeqprop.engine.circuits import energy_and_gradient
 from qeqprop.interfaces import Equilibria, PauliSums, PhysicsWarning
 from qeqprop.iterations import heard_by
+from qeqprop.measuring import BoundMeasure
 from qeqprop.propagation import measure_outputs
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import SymmetricNudging
@@ -275,6 +276,49 @@ def test_excited_levels_have_gradients_by_nudging():
             assert_allclose(found.values, exact, atol=0.01)
 
 
+# --- on devices -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "solver", [Variational(), *(Variational(level=2, excited=e) for e in ("deflation", "subspace"))]
+)
+def test_a_device_measures_the_states_that_were_found(solver):
+    network = hydrogen_molecule()
+    case = (network, network.initial, np.zeros((6, 0)))
+    exact, certificate, _ = measure_outputs(*case, solver=solver)
+    device = statevector.Statevector(shots=100)
+    found, again, shots = measure_outputs(*case, solver=solver, device=device, seed=3)
+    assert shots == 6 * 100
+    assert np.all(found.std_errors > 0)
+    assert np.all(np.abs(found.values - exact.values) < 4.5 * found.std_errors)
+    assert len(set(found.values[:, 0])) > 1  # every row has shots of its own
+    assert_allclose(again.residual, certificate.residual)
+    _, _, shots = measure_outputs(*case, solver=solver, device=device, precision=0.5)
+    assert shots == 6 * 4
+
+
+def test_rows_of_one_sample_are_neighbours_in_the_job_and_not_in_the_answer():
+    network = random_network(7, sites=3)
+    x = np.array([[2.0, -1.0], [-0.5, 0.3], [0.0, 1.0]])
+    jobs = []
+
+    def measure(measurement, *, shots=None):
+        jobs.append(measurement.parameters)
+        return statevector.Statevector().run(measurement, shots=shots, key=())
+
+    measure.device = statevector.Statevector(shots=100)
+    solver = Variational()
+    asked = problem(network, x=x)
+    free = solver.solve(asked, measure)
+    nudge = 0.01 * network.outputs[0]
+    both = np.concatenate([asked.hamiltonians.coefficients + nudge, asked.hamiltonians.coefficients - nudge])
+    nudged = Equilibria(PauliSums(network.strings, both), asked.observables, start=free.start.repeat(2))
+    found = solver.solve(nudged, measure)
+    points = found.start.arrays["points"][:, 0]
+    assert_allclose(jobs[1], points[[0, 3, 1, 4, 2, 5]])
+    assert_allclose(found.expectations.values, solver.solve(nudged).expectations.values, atol=1e-9)
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +329,9 @@ def test_refusals_come_before_anything_is_spent():
         Variational(level=4).solve(asked)
     with pytest.raises(ValueError, match="linear response of ground states only"):
         Variational(level=1).solve(Equilibria(asked.hamiltonians, asked.observables, perturbation=asked.hamiltonians))
+    sampled = BoundMeasure(statevector.Statevector(shots=100))
+    with pytest.raises(ValueError, match="measures states on a device"):
+        Variational().solve(Equilibria(asked.hamiltonians, asked.observables, perturbation=asked.hamiltonians), sampled)
     complex_nudge = PauliSums(network.strings, asked.hamiltonians.coefficients + 0.1j)
     with pytest.raises(ValueError, match="complex nudges"):
         Variational().solve(Equilibria(complex_nudge, asked.observables))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
 
 from qeqprop.descent import Objective
@@ -77,6 +78,17 @@ class CircuitFamily:
             return values.reshape(-1, count) @ weights, weights @ gradients.reshape(len(rows), count, -1)
 
         return objective
+
+    def prepared(self, basis: int) -> QuantumCircuit:
+        """The circuit behind the gates that make a basis state of ``|0..0>``."""
+        circuit = self.trial.circuit
+        flipped = [site for site in range(circuit.num_qubits) if basis >> site & 1]
+        if not flipped:
+            return circuit
+        turned = circuit.copy_empty_like()
+        turned.x(flipped)
+        turned.compose(circuit, inplace=True)
+        return turned
 
     def images(self, points: FloatArray, basis: int) -> ComplexArray:
         """The states (batch, dim) that the circuit makes of a basis state."""

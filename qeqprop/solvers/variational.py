@@ -22,6 +22,7 @@ from qeqprop.interfaces import (
     Equilibria,
     Expectations,
     FloatArray,
+    IntArray,
     Measure,
     PauliSums,
     PhysicsWarning,
@@ -29,6 +30,7 @@ from qeqprop.interfaces import (
     Start,
 )
 from qeqprop.solvers._circuit_family import DEFLATED_SITES, CircuitFamily, family_of
+from qeqprop.solvers._measured_states import measure_states
 
 _FAR = 0.05
 """Energy standard deviation, in units of the sum of absolute coefficients, from which a state is no eigenstate."""
@@ -55,6 +57,11 @@ class Variational:
 
     A search may end in a local minimum. Up to `diagonal_sites` the levels are computed for the certificate, which then
     names the level that was reached, and a `PhysicsWarning` says if it is another than asked for; beyond, nobody knows.
+
+    On a device that does not show its states the angles are still found on the compiled simulator, and only the final
+    states are run and measured, all rows in one job: a common and cheap practice. It means that the device's errors are
+    seen in the outputs and not by the search, that no shots are spent on the search, and that the network must be small
+    enough to simulate. Certificates and energies are those of the states without noise.
 
     The linear response is exact, ``d<O>/dnu = -grad <O> . Hess^-1 grad <N>``, the response of the stationary angles.
 
@@ -90,10 +97,9 @@ class Variational:
         check_fields(self)
 
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
-        """Settles the batch; ``precision`` is not needed where states are computed."""
-        self._check(problem)
-        if measure is not None and not measure.device.reads_states:
-            raise ValueError(f"Solver Variational cannot measure on {measure.device.name} yet: leave out `device`.")
+        """Settles the batch; ``precision`` is the wanted standard error per Pauli string where it is measured."""
+        exact = measure is None or measure.device.reads_states
+        self._check(problem, exact)
         family = family_of(self.ansatz, problem.hamiltonians.strings)
         search = self._search(family, problem)
         hamiltonians, observables = problem.hamiltonians, problem.observables
@@ -115,15 +121,29 @@ class Variational:
             )
             _warn(undefined, "the angles are at a saddle, or free to move along the nudge: there is no response.")
             response = Expectations.exact(slopes)
-        return Solution(Expectations.exact(values), response, certified.energies, certificate, search.start)
+        measured, shots = Expectations.exact(values), 0
+        if measure is not None and not exact:
+            circuit, points = family.prepared(self._basis), search.descents[-1].points
+            measured, shots = measure_states(measure, circuit, points, observables, search.samples, precision)
+        return Solution(measured, response, certified.energies, certificate, search.start, shots)
 
-    def _check(self, problem: Equilibria) -> None:
+    @property
+    def _basis(self) -> int:
+        """The basis state that the circuit maps to the wanted level."""
+        return self.level if self.excited == "subspace" else 0
+
+    def _check(self, problem: Equilibria, exact: bool) -> None:
         """Refuses what cannot be settled."""
         sites = problem.hamiltonians.num_sites
         if self.level >= 2**sites:
             raise ValueError(f"Argument `level` must be less than {2**sites} for {sites} sites, but is {self.level}.")
         if np.iscomplexobj(problem.hamiltonians.coefficients):
             raise ValueError("Solver Variational cannot settle complex nudges: use SymmetricNudging or Richardson.")
+        if problem.perturbation is not None and not exact:
+            raise ValueError(
+                "Solver Variational measures states on a device and cannot give their linear response there: use a "
+                "nudging rule, such as SymmetricNudging(beta=0.1), or leave out `device`."
+            )
         if self.level and problem.perturbation is not None:
             raise ValueError(
                 "Solver Variational knows the linear response of ground states only: use a nudging rule for "
@@ -157,9 +177,10 @@ class Variational:
                 name="VQE" if not self.level or together else f"VQE level {index}",
             )
             descents.append(descent)
-            found.append(family.images(descent.points, self.level if together else 0))
-        origin = None if known is None else family.images(known["points"][:, -1], self.level if together else 0)
-        return _Search(descents, found[-1], origin)
+            found.append(family.images(descent.points, self._basis))
+        origin = None if known is None else family.images(known["points"][:, -1], self._basis)
+        samples = np.arange(len(hamiltonians)) if known is None else known["samples"]
+        return _Search(descents, found[-1], origin, samples)
 
     def _judge(
         self,
@@ -175,8 +196,7 @@ class Variational:
         open_ended = ~certificate.converged
         if open_ended.any():
             steps = times(last.inverses, last.gradients)
-            basis = self.level if self.excited == "subspace" else 0
-            finished = expectations(family.images(last.points - steps, basis), problem.observables)
+            finished = expectations(family.images(last.points - steps, self._basis), problem.observables)
             left = float(np.max(np.abs(finished - values)[open_ended], initial=0.0))
             norms = np.linalg.norm(last.gradients, axis=1) / np.maximum(scales, np.finfo(np.float64).tiny)
             _warn(
@@ -204,11 +224,13 @@ class _Search(NamedTuple):
         descents: one for each level, or one for all.
         amplitudes: (batch, dim) the states of the wanted level.
         origin: (batch, dim) the states that they started from.
+        samples: (batch,) which sample each row belongs to.
     """
 
     descents: list[Descent]
     amplitudes: ComplexArray
     origin: ComplexArray | None
+    samples: IntArray
 
     @property
     def converged(self) -> BoolArray:
@@ -216,8 +238,11 @@ class _Search(NamedTuple):
 
     @property
     def start(self) -> Start:
-        points = np.stack([descent.points for descent in self.descents], axis=1)
-        return Start({"points": points, "inverses": np.stack([descent.inverses for descent in self.descents], axis=1)})
+        points, inverses = (
+            np.stack(parts, axis=1)
+            for parts in zip(*((descent.points, descent.inverses) for descent in self.descents), strict=True)
+        )
+        return Start({"points": points, "inverses": inverses, "samples": self.samples})
 
 
 def _scales(hamiltonians: PauliSums) -> FloatArray:
