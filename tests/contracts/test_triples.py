@@ -24,7 +24,6 @@ NOISY = {"Profile", "Backend", "ReadoutMitigated", "ZeroNoise"}
 MADE = {name: made(**NEEDED.get(name, {})) for name, made in DEVICES.items()}
 MADE["Statevector with shots"] = DEVICES["Statevector"](shots=1000)
 WITHOUT_CIRCUITS = {"Exact", "Sampled", "DMRG", "Typical"}
-ON_EXACT_STATES_ONLY = {"Variational"}
 NUDGING = {"OneSidedNudging": {"beta": 0.3}, "SymmetricNudging": {"beta": 0.3}, "Richardson": {"betas": (0.3, 0.6)}}
 SHOTS = 400
 
@@ -78,7 +77,7 @@ reference = cache(found)
 @pytest.mark.parametrize("rule", RULES)
 def test_every_triple_agrees_or_refuses(rule, solver, device):
     watched = Watched(MADE[device])
-    refused = solver in WITHOUT_CIRCUITS or (solver in ON_EXACT_STATES_ONLY and not watched.reads_states)
+    refused = solver in WITHOUT_CIRCUITS
     if refused or (rule not in NUDGING and not watched.reads_states):
         wanted = f"`device` must be None with the solver {solver}" if watched.reads_states else "device"
         with pytest.raises(ValueError, match=wanted):
