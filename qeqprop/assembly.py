@@ -24,6 +24,7 @@ from qeqprop.measurement_count import demands
 from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
 from qeqprop.runfile import Problem, RunFile
+from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.dmrg import DMRG
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
@@ -45,8 +46,8 @@ _PARTS: Mapping[str, tuple[type, str | None]] = {
 """The parts of a run file: what each has to be, and its default (None: must be given, "": may be absent)."""
 
 _WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG)
-_WITHOUT_RESPONSE = (Sampled, DMRG)
-_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical, Variational)
+_WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic)
+_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical, Variational, Adiabatic)
 """What the solvers of this package cannot do; others say so themselves, in their first call."""
 
 

@@ -1,4 +1,4 @@
-"""How far a run is: a live bar in a terminal, plain lines in a pipe."""
+"""How far a run is, and a search inside a step: a live bar in a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from qeqprop.iterations import Iteration, Listener, heard_by
 
 if TYPE_CHECKING:
     from qeqprop.experiment import Run
@@ -34,10 +36,17 @@ def watch(steps: int, console: Console) -> Generator[Callable[[TrainingState], N
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        with _bar(steps, console) if console.is_terminal else _lines(steps, console) as callback:
+        shown = _bar(steps, console) if console.is_terminal else _lines(steps, console)
+        with shown as (callback, listener), heard_by(listener):
             yield callback
     if len(messages) > WARNINGS_SHOWN:
         console.print(f"There were {len(messages) - WARNINGS_SHOWN} more warnings.", highlight=False)
+
+
+def describe_iteration(at: Iteration) -> str:
+    """How far a search inside a step is: ``VQE 40/1000, 3 states to go, 2e-05 from 1e-09``."""
+    goal = f" from {at.goal:.0e}" if at.goal > 0 else ""
+    return f"{at.name} {at.number}/{at.most}, {at.rows} state{'s' * (at.rows != 1)} to go, {at.distance:.0e}{goal}"
 
 
 def describe(state: TrainingState) -> str:
@@ -51,7 +60,7 @@ def describe(state: TrainingState) -> str:
 
 
 @contextmanager
-def _bar(steps: int, console: Console) -> Generator[Callable[[TrainingState], None], None, None]:
+def _bar(steps: int, console: Console) -> Generator[tuple[Callable[[TrainingState], None], Listener], None, None]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -63,16 +72,28 @@ def _bar(steps: int, console: Console) -> Generator[Callable[[TrainingState], No
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=steps)
-        yield lambda state: progress.update(task, completed=state.step, description=describe(state))
+        numbers = ""
+
+        def callback(state: TrainingState) -> None:
+            nonlocal numbers
+            numbers = describe(state)
+            progress.update(task, completed=state.step, description=numbers)
+
+        def listener(at: Iteration) -> None:
+            progress.update(task, description=f"{numbers}  {describe_iteration(at)}".strip())
+
+        yield callback, listener
 
 
 @contextmanager
-def _lines(steps: int, console: Console) -> Generator[Callable[[TrainingState], None], None, None]:
+def _lines(steps: int, console: Console) -> Generator[tuple[Callable[[TrainingState], None], Listener], None, None]:
     last_line = begun = time.monotonic()
     first = tenth = -1
+    step = 0
 
     def callback(state: TrainingState) -> None:
-        nonlocal begun, first, tenth, last_line
+        nonlocal begun, first, tenth, last_line, step
+        step = state.step
         now, reached = time.monotonic(), 10 * state.step // steps
         if first < 0:  # the first step also compiles, it says nothing about the others
             begun, first, tenth = now, state.step, 10 * (state.step - 1) // steps
@@ -84,7 +105,13 @@ def _lines(steps: int, console: Console) -> Generator[Callable[[TrainingState], 
             f"step {state.step}/{steps}  {describe(state)}  {left:.0f} s left", highlight=False, soft_wrap=True
         )
 
-    yield callback
+    def listener(at: Iteration) -> None:
+        nonlocal last_line
+        if time.monotonic() - last_line >= LINE_EVERY:
+            last_line = time.monotonic()
+            console.print(f"after step {step}/{steps}: {describe_iteration(at)}", highlight=False, soft_wrap=True)
+
+    yield callback, listener
 
 
 def describe_result(result: Run, steps: int, logistic: float | None = None) -> str:

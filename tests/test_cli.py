@@ -196,6 +196,18 @@ def test_check_shows_all_defaults_and_writes_nothing(here):
     assert everything(here) == before
 
 
+def test_a_search_inside_a_step_can_be_followed(here, monkeypatch):
+    monkeypatch.setattr("qeqprop.progress.LINE_EVERY", 0.0)
+    ansatz = "{use='hamiltonian_variational:hamiltonian_variational', layers=3}"
+    options = ["--set", f"solver={{use='variational:Variational', ansatz={ansatz}, tolerance=1e-4}}"]
+    result = qeqprop("run", "good.toml", *options)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.output.splitlines() if "VQE" in line]
+    assert lines[0].startswith("after step 0/3: VQE 1/1000, 4 states to go, ")
+    assert lines[-1].startswith("after step 3/3: VQE ") or lines[-1].startswith("after step 2/3: VQE ")
+    assert all(" from " in line for line in lines)
+
+
 def test_run_again_is_the_same_run(here):
     first = qeqprop("run", "good.toml")
     assert first.exit_code == 0, first.output

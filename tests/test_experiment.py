@@ -471,6 +471,44 @@ def test_a_device_needs_a_solver_that_runs_circuits(xor):
     assert "must give Device, but gives Exact" in problems(xor, "device.use=qeqprop.solvers.exact:Exact")[0]
 
 
+VQE = """
+[solver]
+use = "variational:Variational"
+tolerance = 1e-4
+[solver.ansatz]
+use = "hamiltonian_variational:hamiltonian_variational"
+layers = 3
+"""
+
+
+def test_an_ansatz_is_a_part_inside_the_solver(xor, tmp_path):
+    xor.write_text(RUN_FILE + VQE)
+    experiment = Experiment.load(xor)
+    table = experiment.setup.resolved["solver"]
+    assert table["ansatz"] == {
+        "use": "hamiltonian_variational:hamiltonian_variational",
+        "layers": 3,
+        "tied": False,
+        "start": "automatic",
+    }
+    assert experiment.setup.solver.ansatz(experiment.setup.network.strings).circuit.num_qubits == 3
+    assert experiment.run(tmp_path).shots == 0
+    xor.write_text((RUN_FILE + VQE).replace("layers = 3", "layerz = 1").replace("1e-4", "-1"))
+    assert problems(xor) == [
+        "xor.toml:25: solver.tolerance: must be greater than 0, but is -1",
+        "xor.toml:28: solver.ansatz.layerz: unknown key (did you mean 'layers'?)",
+    ]
+    xor.write_text((RUN_FILE + VQE).replace("layers = 3", "layers = 0"))
+    assert problems(xor) == ["xor.toml:28: solver.ansatz.layers: must be greater than or equal to 1, but is 0"]
+    wrong = problems(xor, "solver.ansatz=exact:Exact")
+    assert wrong == [
+        "--set solver.ansatz: no 'exact:Exact' in qeqprop.ansatze (there are: adaptive, brickwork, "
+        "commutators, from_file, hamiltonian_variational)"
+    ]
+    holomorphic = problems(xor, "solver.ansatz.layers=1", "rule={use='holomorphic:Holomorphic'}")
+    assert "asks for complex nudges, which Variational cannot settle" in holomorphic[0]
+
+
 MEASURING = """
 from dataclasses import dataclass
 @dataclass(frozen=True)
