@@ -183,15 +183,20 @@ def with_measurement(placed: Placed, letters: str) -> QuantumCircuit:
         placed: the translated body.
         letters: the Pauli measured at each site, site 0 first.
     """
-    ending = QuantumCircuit(placed.circuit.num_qubits)
+    whole = placed.circuit.copy()
+    whole.compose(ending(placed, letters), inplace=True)
+    return _measured(placed, whole)
+
+
+def ending(placed: Placed, letters: str) -> QuantumCircuit:
+    """The gates on single qubits that turn a basis into Z."""
+    turns = QuantumCircuit(placed.circuit.num_qubits)
     for site, letter in zip(placed.sites, letters, strict=True):
         if letter == "Y":
-            ending.sdg(site)
+            turns.sdg(site)
         if letter != "Z":
-            ending.h(site)
-    whole = placed.circuit.copy()
-    whole.compose(placed.in_place(ending), inplace=True)
-    return _measured(placed, whole)
+            turns.h(site)
+    return placed.in_place(turns)
 
 
 def mirrored(placed: Placed) -> QuantumCircuit:

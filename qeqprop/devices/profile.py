@@ -12,13 +12,12 @@ from annotated_types import Ge
 from qiskit import transpile
 from qiskit.circuit import QuantumCircuit
 
-from qeqprop.calibrated_backend import noise_model
 from qeqprop.calibration import Calibration, from_text
 from qeqprop.checks import check_fields
 from qeqprop.counts import Readings, run_by_reading
-from qeqprop.devices.aer import DENSE_SITES, aer_simulator, read_on_aer
 from qeqprop.engine.bases import MeasurementBasis
 from qeqprop.interfaces import FloatArray, Measured, Measurement
+from qeqprop.noisy_machine import NoisyMachine, read_noisy
 from qeqprop.placement import TRANSPILER_SEED, Placed, once, place
 from qeqprop.qubit_choice import choose_qubits
 from qeqprop.stored_files import find_stored
@@ -26,11 +25,12 @@ from qeqprop.stored_files import find_stored
 
 @dataclass(frozen=True)
 class Profile:
-    """Runs circuits on Aer with the noise of a stored calibration, and samples them.
+    """Runs circuits with the noise of a stored calibration on Aer, and samples them.
 
     A circuit is put on the qubits with the least errors (`qubit_choice`), translated to the machine's gates once, and
-    scheduled. Every gate has its calibrated error, qubits that wait relax, and the readout is asymmetric. The canary of
-    each job is the circuit of its first row and its inverse, ideally back at zero.
+    scheduled. Every gate has its calibrated error, qubits that wait relax, and the readout is asymmetric. The shots are
+    drawn from density matrices, which limits it to a dozen sites. The canary of each job is the circuit of its first
+    row and its inverse, ideally back at zero.
 
     Attributes:
         profile: a file of `hardware_profiles/`, or your own.
@@ -103,7 +103,7 @@ class Profile:
         canary: bool = True,
     ) -> Readings:
         """See `placement.PlacingDevice`."""
-        return read_on_aer(placed.simulator, placed, parameters, bases, shots, key, canary=canary)
+        return read_noisy(placed, parameters, bases, shots, key, canary=canary)
 
     def qubits(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """The qubit of the calibration on which each site of the circuit starts: those with the least errors."""
@@ -130,5 +130,4 @@ def _on_machine(circuit: QuantumCircuit, calibration: Calibration) -> Placed:
     placed = place(
         circuit, partial(stay, optimization_level=2, scheduling_method="alap"), partial(stay, optimization_level=1)
     )
-    method = "density_matrix" if circuit.num_qubits <= DENSE_SITES else "statevector"
-    return replace(placed, simulator=aer_simulator(method, noise_model(cut), circuit.num_qubits))
+    return replace(placed, simulator=NoisyMachine(cut))
