@@ -532,8 +532,8 @@ class EnergyGradient(Protocol):
 
 
 @runtime_checkable
-class GrowingAnsatz(Protocol):
-    """A family of circuits that grows gate by gate, one circuit for a whole batch.
+class GrowingAnsatz(Ansatz, Protocol):
+    """A family of circuits that grows gate by gate, one circuit for a whole batch; called, it gives the first one.
 
     A circuit is named by the gates it was grown by, in their order: numbers of members of a pool. A solver settles the
     circuit of no choices, asks for the next choice, adds a zero to its parameters, settles again, until there is none.

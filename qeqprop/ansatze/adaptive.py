@@ -58,6 +58,9 @@ class Adaptive:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    def __call__(self, strings: PauliList) -> Trial:
+        return self.grown(strings, ())
+
     def grown(self, strings: PauliList, choices: Sequence[int]) -> Trial:
         """See `interfaces.GrowingAnsatz`."""
         pool = _pool(strings)

@@ -22,6 +22,7 @@ from qeqprop.interfaces import (
     Equilibria,
     Expectations,
     FloatArray,
+    GrowingAnsatz,
     IntArray,
     Measure,
     PauliSums,
@@ -30,6 +31,7 @@ from qeqprop.interfaces import (
     Start,
 )
 from qeqprop.solvers._circuit_family import DEFLATED_SITES, CircuitFamily, family_of
+from qeqprop.solvers._growing import at_rest, continued
 from qeqprop.solvers._measured_states import measure_states
 
 _FAR = 0.05
@@ -72,7 +74,7 @@ class Variational:
 
     Attributes:
         ansatz: the circuits; by default rotations about commutators, `commutators`, which reach every state up to five
-            sites.
+            sites. One that grows (`adaptive`) grows in every call that has no start, for all samples together.
         tolerance: largest gradient of the energy in the angles, relative to the sum of absolute coefficients.
         iterations: calls of the search at most, for each level.
         level: 0 is the ground state; levels count states, with multiplicity.
@@ -100,8 +102,10 @@ class Variational:
         """Settles the batch; ``precision`` is the wanted standard error per Pauli string where it is measured."""
         exact = measure is None or measure.device.reads_states
         self._check(problem, exact)
-        family = family_of(self.ansatz, problem.hamiltonians.strings)
-        search = self._search(family, problem)
+        scales = _scales(problem.hamiltonians)
+        ansatz, begins = at_rest(self.ansatz, problem, tolerances=self.tolerance * scales, most=self.iterations)
+        family = family_of(ansatz, problem.hamiltonians.strings)
+        search = self._search(family, begins, problem)
         hamiltonians, observables = problem.hamiltonians, problem.observables
         values = expectations(search.amplitudes, observables)
         certified = certify(
@@ -125,7 +129,7 @@ class Variational:
         if measure is not None and not exact:
             circuit, points = family.prepared(self._basis), search.descents[-1].points
             measured, shots = measure_states(measure, circuit, points, observables, search.samples, precision)
-        return Solution(measured, response, certified.energies, certificate, search.start, shots)
+        return Solution(measured, response, certified.energies, certificate, continued(search.start, ansatz), shots)
 
     @property
     def _basis(self) -> int:
@@ -149,17 +153,22 @@ class Variational:
                 "Solver Variational knows the linear response of ground states only: use a nudging rule for "
                 f"level={self.level}, such as SymmetricNudging(beta=0.1)."
             )
+        if self.level and isinstance(self.ansatz, GrowingAnsatz):
+            raise ValueError(
+                f"Argument `ansatz` must not grow with level={self.level}: it would grow for the ground state only."
+            )
         if self.level and self.excited == "deflation" and sites > DEFLATED_SITES:
             raise ValueError(
                 f"Argument `excited` must be 'subspace' above {DEFLATED_SITES} sites, but is 'deflation' for {sites}."
             )
 
-    def _search(self, family: CircuitFamily, problem: Equilibria) -> _Search:
+    def _search(self, family: CircuitFamily, begins: FloatArray | None, problem: Equilibria) -> _Search:
         """All searches of the call: one for each level, or one for all of them."""
         hamiltonians, known = problem.hamiltonians, None if problem.start is None else problem.start.arrays
         scales = _scales(hamiltonians)
         together = self.excited == "subspace" and self.level > 0
-        begins = family.trial.starts(hamiltonians.coefficients)
+        if begins is None:
+            begins = family.trial.starts(hamiltonians.coefficients)
         found: list[ComplexArray] = []
         descents: list[Descent] = []
         for index in range(1 if together else self.level + 1):
