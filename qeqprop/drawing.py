@@ -1,14 +1,10 @@
-"""The picture of a network, and the kind of figure that all pictures of the package are.
-
-Nothing here touches pyplot: no window opens, no figure is kept, no global setting changes.
-"""
+"""The picture of a network: sites as discs, strings as lines between them, outputs and inputs in colour."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +18,7 @@ from matplotlib.path import Path
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import finite_array
+from qeqprop.figures import canvas
 from qeqprop.interfaces import FloatArray, Network
 
 INPUT, OUTPUT, HIDDEN = "#009E73", "#E69F00", "#FFFFFF"
@@ -33,25 +30,6 @@ _DISC, _RING, _LANES = 0.20, 0.31, 0.32  # radii and width of a bundle, in dista
 _LINE_STYLES = {"ZZ": (0, ()), "XX": (0, (2.2, 0.8)), "YY": (0, (0.8, 0.8))}
 _MIXED_STYLE = (0, (2.5, 0.8, 0.8, 0.8))
 _RING_PLACES = {1: ("",), 2: (" (left)", " (right)"), 3: (" (top left)", " (bottom)", " (top right)")}
-
-
-class Picture(Figure):
-    """A matplotlib figure that notebooks show although pyplot does not know it."""
-
-    def _repr_png_(self) -> bytes:
-        content = io.BytesIO()
-        self.savefig(content, format="png", dpi=110, bbox_inches="tight")
-        return content.getvalue()
-
-
-def canvas(
-    ax: Axes | None, width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
-) -> tuple[Figure, Axes]:
-    """The given axes with its figure, or a new figure of a size in inches with one axes."""
-    if ax is not None:
-        return ax.figure.figure, ax  # of a subfigure the figure it belongs to
-    figure = Picture(figsize=(width, height), layout=layout)
-    return figure, figure.add_subplot()
 
 
 @dataclass(frozen=True, eq=False)

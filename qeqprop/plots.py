@@ -17,9 +17,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape, finite_array
-from qeqprop.drawing import Picture, canvas, network
+from qeqprop.drawing import network
 from qeqprop.engine.eigen import dense_spectrum, lowest_spectrum
 from qeqprop.engine.paulis import PauliTable
+from qeqprop.figures import BLACK, BLUE, GREEN, GREY, PURPLE, RED, Picture, canvas, tidy
 from qeqprop.interfaces import (
     FloatArray,
     LearningRule,
@@ -35,14 +36,20 @@ from qeqprop.rules.holomorphic import Holomorphic
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
 from qeqprop.solvers.exact import Exact
+from qeqprop.sweep_plots import gap_along_path
 
 if TYPE_CHECKING:
     from qeqprop.checking import GradientCheck
 
-__all__ = ["error_against_beta", "learning_curves", "network", "nudged_expectations", "rule_against_exact", "spectrum"]
-
-BLUE, RED, GREEN, PURPLE, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#8C8C8C"
-"""Colours of lines, from the palette of M. Okabe and K. Ito (2008), which all eyes can tell apart."""
+__all__ = [
+    "error_against_beta",
+    "gap_along_path",
+    "learning_curves",
+    "network",
+    "nudged_expectations",
+    "rule_against_exact",
+    "spectrum",
+]
 
 _DENSE_SITES = 8
 _NAMED_TERMS = 60
@@ -114,7 +121,7 @@ def learning_curves(history: Mapping[str, Sequence[float]]) -> Figure:
             ax.set_yscale("log")
         if len(shown) > 1:
             ax.legend(frameon=False)
-        _tidy(ax)
+        tidy(ax)
     return figure
 
 
@@ -178,7 +185,7 @@ def nudged_expectations(
     left.set(ylabel="trainable term", ylim=(len(rows) - 0.5, -0.5))
     for ax in (left, right):
         ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2)
-        _tidy(ax)
+        tidy(ax)
     return figure
 
 
@@ -204,7 +211,7 @@ def rule_against_exact(check: GradientCheck, *, ax: Axes | None = None) -> Figur
     ax.set(xlim=limits, ylim=limits, aspect="equal", title=f"Gradient of the rule, {len(values)} parameters")
     ax.set(xlabel="reference dL/dθ (dimensionless)", ylabel="rule dL/dθ (dimensionless)")
     ax.legend(frameon=False, loc="upper left")
-    _tidy(ax)
+    tidy(ax)
     return figure
 
 
@@ -268,7 +275,7 @@ def error_against_beta(
     ax.set(ylabel="largest error of dL/dθ (dimensionless)")
     if ax.get_lines():
         ax.legend(frameon=False)
-    _tidy(ax)
+    tidy(ax)
     return figure
 
 
@@ -324,7 +331,7 @@ def spectrum(
     named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     order = [name for name in ("higher levels", "first excited", smallest, "gap", "ground state") if name in named]
     ax.legend([named[name] for name in order], order, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _tidy(ax)
+    tidy(ax)
     return figure
 
 
@@ -444,9 +451,3 @@ def _spans_decades(values: FloatArray) -> bool:
 def _cycle(length: int) -> list[str]:
     colors = [BLUE, RED, GREEN, PURPLE, BLACK]
     return [colors[index % len(colors)] for index in range(length)]
-
-
-def _tidy(ax: Axes) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(alpha=0.25, linewidth=0.6)
-    ax.set_axisbelow(True)

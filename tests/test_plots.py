@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Wedge
 from qiskit.quantum_info import SparsePauliOp
-from systems import one_qubit, one_qubit_answer, random_network
+from systems import ising_chain, one_qubit, one_qubit_answer, random_network
 
 import qeqprop
 from qeqprop import Network, losses, plots
@@ -23,6 +23,7 @@ from qeqprop.rules.holomorphic import Holomorphic
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
+from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
 
@@ -437,12 +438,47 @@ def test_a_path_that_makes_no_sense_is_refused(change, words):
         plots.spectrum(**({"network": one_qubit(), "thetas": [[0.8, 1.5]], "x": []} | change))
 
 
+# --- sweeps -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sites", [4, 7])  # diagonalised in full, and not
+def test_the_gap_along_a_sweep_is_that_of_the_coupled_level(sites, tmp_path):
+    """Sweeps of an Ising chain conserve its parity, so that excitations come in pairs of modes."""
+    J, g = 1.0, 0.4
+    figure = drawn(
+        plots.gap_along_path(ising_chain(sites), [J, g], solver=Adiabatic(9.0), n_levels=8, points=31), tmp_path
+    )
+    (ax,) = figure.axes
+    lines = named(ax)
+    s, gap = lines["lowest level that is coupled"]
+    f = (1 - np.cos(np.pi * s)) / 2
+    chains = [(1 - part + part * g) * np.eye(sites) + part * J * np.eye(sites, k=1) for part in f]
+    pairs = np.array([2 * np.sum(np.linalg.svd(chain)[1][-2:]) for chain in chains])
+    assert np.isfinite(gap).sum() > 10
+    assert np.all((gap > pairs - 1e-5)[np.isfinite(gap)])
+    assert np.nanmin(gap) == pytest.approx(np.min(pairs), rel=1e-4)
+    assert any(f"smallest gap {np.nanmin(gap):.3g}" in label for label in lines)
+    assert any(text.get_text().endswith("taken 9") for text in ax.get_legend().get_texts())
+
+
+def test_wrong_arguments_of_sweeps_are_named():
+    for choices, name in (
+        ({"n_levels": 1}, "n_levels"),
+        ({"points": 1}, "points"),
+        ({"solver": Adiabatic(level=1)}, "solver"),
+        ({"x": [1.0]}, "x"),
+        ({"theta": [1.0]}, "theta"),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}`"):
+            plots.gap_along_path(**{"network": ising_chain(3), "theta": [1.0, 0.5], **choices})
+
+
 # --- all of them ------------------------------------------------------------------------------------------------
 
 
 def test_pictures_go_into_given_axes():
     figure = Figure(figsize=(12, 8))
-    axes = figure.subplots(2, 2).ravel()
+    axes = figure.subplots(1, 5).ravel()
     check = qeqprop.check_gradient(*ONE_QUBIT, loss=MSE, rule=SymmetricNudging(0.3))
     for ax, draw in zip(
         axes,
@@ -451,6 +487,7 @@ def test_pictures_go_into_given_axes():
             lambda ax: plots.rule_against_exact(check, ax=ax),
             lambda ax: plots.error_against_beta(*ONE_QUBIT, loss=MSE, betas=[0.05, 0.1], ax=ax),
             lambda ax: plots.spectrum(one_qubit(), [[0.8, 1.5], [1.0, 1.0]], ax=ax),
+            lambda ax: plots.gap_along_path(one_qubit(), [0.8, 1.5], points=11, ax=ax),
         ),
         strict=True,
     ):
