@@ -5,8 +5,11 @@ import pytest
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import PauliList, Statevector
 
+from qeqprop.calibrated_backend import CalibratedBackend
 from qeqprop.devices.aer import Aer
 from qeqprop.devices.allocated import Allocated
+from qeqprop.devices.backend import Backend
+from qeqprop.devices.primitive import Primitive
 from qeqprop.devices.profile import Profile
 from qeqprop.devices.readout_mitigated import ReadoutMitigated, site_values
 from qeqprop.devices.zero_noise import ZeroNoise, extrapolation
@@ -99,6 +102,22 @@ def test_each_mitigation_comes_nearer_to_the_ideal_value(profile):
     assert nearer < 0.8 * far
     assert nearest < 0.5 * nearer
     assert raw.canary.value < read.canary.value + 0.02
+
+
+@pytest.mark.parametrize("kind", ["backend", "sampler"])
+def test_machines_of_others_are_mitigated_as_well(kind):
+    """The same calibration, reached as a backend and through a sampler of qiskit."""
+    from qiskit.primitives import BackendSamplerV2
+
+    backend = CalibratedBackend(Profile("sherbrooke_6.toml").calibration)
+    device = Backend(backend) if kind == "backend" else Primitive(BackendSamplerV2(backend=backend), backend=backend)
+    measurement = question(1, layers=3)
+    wanted = ideal(measurement)
+    raw = device.run(measurement, shots=40_000, key=(1,))
+    both = ZeroNoise(ReadoutMitigated(device), factors=(1, 3)).run(measurement, shots=40_000, key=(1,))
+    far, near = (np.linalg.norm(each.expectations.values[0] - wanted) for each in (raw, both))
+    assert near < 0.4 * far
+    assert both.shots == 2 * (2 * 40_000 + 2 * 10_000) + 40_000
 
 
 def test_extrapolated_error_bars_are_right():

@@ -87,26 +87,42 @@ class Primitive:
         key: tuple[int, ...],
     ) -> Readings:
         """See `counts.SamplingDevice`."""
+        finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.num_parameters))
+        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+
+    def read_placed(
+        self,
+        placed: Placed,
+        parameters: FloatArray,
+        bases: Sequence[MeasurementBasis],
+        shots: int | Sequence[int],
+        key: tuple[int, ...],
+        *,
+        canary: bool = True,
+    ) -> Readings:
+        """See `placement.PlacingDevice`."""
         sampler = self.primitive
         if isinstance(sampler, BaseEstimatorV2):
             raise ValueError(f"{self.name} is an estimator and gives no single outcomes: use a sampler.")
         if sampler is None:
             sampler = StatevectorSampler(seed=np.random.default_rng(stream(key)))
         numbers = check_shots(shots, len(bases))
-        finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.num_parameters))
-        placed = self._placed(circuit)
         values = placed.values(parameters)
         pubs: list[tuple[Any, ...]] = []
         for basis, number in zip(bases, numbers, strict=True):
             pubs += _pubs(with_measurement(placed, basis.letters), values, number)
-        pubs += _pubs(mirrored(placed), values[:1], max(numbers))
+        if canary:
+            pubs += _pubs(mirrored(placed), values[:1], max(numbers))
         answers = iter(sampler.run(pubs).result())
         sites = len(placed.sites)
         outcomes = [_outcomes(answers, len(values), sites, number) for number in numbers]
+        if not canary:
+            return Readings(bases, outcomes)
         alive = _outcomes(answers, 1, sites, max(numbers))
         return Readings(bases, outcomes, canary_of(alive[0], sites), extra_shots=alive.size)
 
-    def _placed(self, circuit: QuantumCircuit) -> Placed:
+    def place(self, circuit: QuantumCircuit) -> Placed:
+        """See `placement.PlacingDevice`."""
         if self.backend is None:
             return once(circuit, "anywhere", partial(place_anywhere, circuit))
         return once(circuit, "primitive", partial(place_on, circuit, self.backend.target), machine=self.backend)
@@ -118,7 +134,7 @@ class Primitive:
         constant = np.broadcast_to(np.sum(weights[:, :, identity], axis=2), (measurement.rows, weights.shape[1]))
         if not bases or not measurement.rows:
             return Measured(Expectations.exact(constant.copy()), 0)
-        placed = self._placed(measurement.circuit)
+        placed = self.place(measurement.circuit)
         values, width = placed.values(measurement.parameters), placed.circuit.num_qubits
         labels = [str(label) for label in strings.to_labels()]
         read = np.concatenate([basis.indices for basis in bases])
