@@ -6,21 +6,28 @@ circuit, in ``circuits/``. `make golden` rewrites them, `test_golden.py` and `te
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from members import members
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
+from systems import ising_chain
 
 from qeqprop.ansatze.adaptive import adaptive
 from qeqprop.ansatze.brickwork import brickwork
 from qeqprop.ansatze.commutators import commutators
 from qeqprop.ansatze.hamiltonian_variational import hamiltonian_variational
+from qeqprop.devices.statevector import Statevector
 from qeqprop.engine.circuit_trotter import trotter_sweep
-from qeqprop.interfaces import PauliSums
+from qeqprop.interfaces import Equilibria, PauliSums, PhysicsWarning
+from qeqprop.measuring import BoundMeasure
 from qeqprop.openqasm import write
+from qeqprop.placement import folded, mirrored, place_anywhere, with_measurement
 from qeqprop.ramps import cosine
+from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.trotter import in_qiskit_gates
 
 FOLDER = Path(__file__).parent / "data" / "golden"
@@ -70,6 +77,17 @@ def golden_circuits() -> dict[str, tuple[str, QuantumCircuit]]:
         "commutators": ("rotations about commutators", commutators(layers=1)(ISING).circuit),
         "adaptive": ("grown by gates 3, 0 and 10 of its pool", adaptive().grown(ISING, (3, 0, 10)).circuit),
         **{f"sweep_{order}": (f"a Trotter sweep of order {order}", _sweep(order)) for order in (1, 2, 4)},
+        "adiabatic": ("product state and sweep in one step of two sites", _adiabatic()),
+    }
+
+
+def device_circuits() -> dict[str, tuple[str, QuantumCircuit]]:
+    """What devices make of one layer on two sites."""
+    placed = place_anywhere(hamiltonian_variational(layers=1)(PauliList(["ZZ", "IX", "XI"])).circuit)
+    return {
+        "device_basis": ("the body measured in X of site 0 and Y of site 1", with_measurement(placed, "XY")),
+        "device_canary": ("the body and its inverse, measured", mirrored(placed)),
+        "device_folded": ("the body with three times its errors", folded(placed, 3).circuit),
     }
 
 
@@ -81,8 +99,34 @@ def _sweep(order) -> QuantumCircuit:
     )
 
 
+def _adiabatic() -> QuantumCircuit:
+    """As the solver asks a device for it."""
+    device, network = Remembering(), ising_chain(2)
+    problem = Equilibria(
+        network.hamiltonians([1.0, 1.0], np.zeros((1, 0))), PauliSums(network.strings, network.outputs)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PhysicsWarning)  # one step is too few
+        Adiabatic(total_time=1.0, steps=1).solve(problem, BoundMeasure(device))
+    return device.circuits[0]
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """A device that keeps the circuits it ran."""
+
+    circuits: list[QuantumCircuit] = field(default_factory=list)
+    name: str = "remembering"
+    reads_states: bool = False
+
+    def run(self, measurement, *, shots, key):
+        self.circuits.append(measurement.circuit)
+        return Statevector(shots=100).run(measurement, shots=shots, key=key)
+
+
 def circuit_texts() -> dict[str, str]:
-    return {f"{name}.qasm": write(circuit, title=title) for name, (title, circuit) in golden_circuits().items()}
+    made = {**golden_circuits(), **device_circuits()}
+    return {f"{name}.qasm": write(circuit, title=title) for name, (title, circuit) in made.items()}
 
 
 if __name__ == "__main__":

@@ -58,6 +58,10 @@ def test_every_circuit_runs_on_aer(name):
 
 def test_every_stored_circuit_can_be_an_ansatz():
     for path in CIRCUITS.glob("*.qasm"):
+        if path.name in ("device_basis.qasm", "device_canary.qasm"):
+            with pytest.raises(ValueError, match="must hold gates only, but holds 'measure'"):
+                from_file(file=path.name)
+            continue
         sites = read(path.read_text(), path.name).num_qubits
         trial = from_file(file=path.name)(PauliList(["Z" * sites]))
         assert trial.initial.shape == (trial.circuit.num_parameters,)
