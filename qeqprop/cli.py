@@ -140,7 +140,7 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
         typer.echo(to_toml(found.resolved))
         settings = "none, the gradient is computed" if found.settings is None else found.settings
         shots = "" if found.shots is None else f", {found.shots} shots"
-        measured = f"{found.circuits} circuits{shots}; what a solver searches on the device comes on top"
+        measured = f"{found.circuits} circuits{shots}"
         _print_table(
             {
                 "run folder": found.name,
@@ -155,6 +155,8 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
             }
             | ({} if found.circuits is None else {"a step": measured})
         )
+        for finding in found.findings:
+            typer.echo(finding)
 
 
 @app.command(help=_SHOW_HELP, short_help="Show the numbers and pictures of a run.")

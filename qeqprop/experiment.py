@@ -24,6 +24,9 @@ from qeqprop.toml_text import to_toml
 if TYPE_CHECKING:
     from qeqprop.training import TrainingState
 
+_PROTOCOL_SAMPLES = 4
+"""Samples that an adiabatic protocol is tried on by a check."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -38,6 +41,7 @@ class Check:
         shift_settings: the same by the parameter-shift rule, for a circuit with as many angles.
         circuits: that one step runs, for all samples of its batch; None if it runs none.
         shots: of these circuits; None where no shots are taken.
+        findings: what is to be said of an adiabatic protocol.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Check:
     shift_settings: int
     circuits: int | None
     shots: int | None
+    findings: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +115,8 @@ class Experiment:
     def check(self) -> Check:
         """Says what would be run, and runs nothing."""
         from qeqprop.measurement_count import settings_per_gradient, shift_settings, step_cost
+        from qeqprop.protocol_report import check_protocol
+        from qeqprop.training import initial_theta
 
         setup, network, data = self.setup, self.setup.network, self.setup.data
         targets = data.train.y[: setup.plan.batch]
@@ -131,6 +138,16 @@ class Experiment:
             shift_settings=shift_settings(network),
             circuits=None if cost is None else cost.circuits,
             shots=None if cost is None else cost.shots,
+            findings=tuple(
+                str(finding)
+                for finding in check_protocol(
+                    setup.solver,
+                    setup.rule,
+                    network,
+                    theta=initial_theta(network, seed=setup.seed, scale=setup.plan.initial_scale),
+                    x=data.train.x[: min(_PROTOCOL_SAMPLES, len(data.train.x))],
+                )
+            ),
         )
 
     def run(self, folder: str | Path = "runs", progress: Callable[[TrainingState], None] | None = None) -> Run:

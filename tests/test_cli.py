@@ -208,6 +208,18 @@ def test_a_search_inside_a_step_can_be_followed(here, monkeypatch):
     assert all(" from " in line for line in lines)
 
 
+def test_check_looks_at_an_adiabatic_protocol(here):
+    solver = "{use='adiabatic:Adiabatic', total_time=4.0, ramp='linear'}"
+    options = ["--set", f"solver={solver}", "--set", "device={use='aer:Aer', shots=100}"]
+    result = qeqprop("check", "good.toml", *options)
+    assert result.exit_code == 0, result.output
+    assert "bias: end slopes: the ramp starts with slope 1" in result.output
+    rows = dict(line.split("  ", 1) for line in result.output.splitlines() if "  " in line)
+    assert rows["a step"].strip() == "12 circuits, 1200 shots"  # 4 samples x (free, up, down), all read in Z
+    assert "bias" not in qeqprop("check", "good.toml").output
+    assert sorted(path.name for path in here.iterdir()) == ["good.toml"]
+
+
 def test_run_again_is_the_same_run(here):
     first = qeqprop("run", "good.toml")
     assert first.exit_code == 0, first.output
