@@ -19,6 +19,7 @@ PARTS: dict[str, tuple[int, ...]] = {
     "apply": (1, 2),
     "scaling": (1, 2),
     "circuits": (),
+    "vqe": (1, 2),
     "dmrg": (),
 }
 """The parts and the numbers of threads each is measured with; none where the part sees to it by itself."""
@@ -28,6 +29,7 @@ TITLES = {
     "apply": "One apply against the memory bandwidth",
     "scaling": "Cost as the work grows",
     "circuits": "Circuits",
+    "vqe": "One training step by VQE",
     "dmrg": "Long chains: DMRG",
 }
 
