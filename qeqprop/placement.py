@@ -42,6 +42,7 @@ class Placed:
         columns: for each parameter of ``circuit`` its column among the parameters of the original.
         in_place: translates a circuit that is on the machine's qubits already, and moves nothing.
         simulator: what runs it, where that is made for the qubits that were chosen.
+        extend: makes the parameters that were translated from the original ones, where they differ.
     """
 
     circuit: QuantumCircuit
@@ -49,10 +50,11 @@ class Placed:
     columns: IntArray
     in_place: Callable[[QuantumCircuit], QuantumCircuit]
     simulator: Any = None
+    extend: Callable[[FloatArray], FloatArray] | None = None
 
     def values(self, parameters: FloatArray) -> FloatArray:
         """The parameters (rows, n) of the original in the order of ``circuit.parameters``."""
-        return parameters[:, self.columns]
+        return (parameters if self.extend is None else self.extend(parameters))[:, self.columns]
 
 
 class PlacingDevice(SamplingDevice, Protocol):
@@ -232,7 +234,7 @@ def prepared(placed: Placed, bit: int) -> Placed:
     body = QuantumCircuit(placed.circuit.num_qubits)
     if bit:
         body.x(placed.sites)
-    return replace(placed, circuit=placed.in_place(body), columns=np.zeros(0, dtype=np.int64))
+    return replace(placed, circuit=placed.in_place(body), columns=np.zeros(0, dtype=np.int64), extend=None)
 
 
 def _measured(placed: Placed, circuit: QuantumCircuit) -> QuantumCircuit:

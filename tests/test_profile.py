@@ -8,8 +8,9 @@ from qiskit.quantum_info import DensityMatrix, Operator, PauliList
 from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
 from qeqprop.devices.profile import Profile
 from qeqprop.engine.bases import measurement_bases
+from qeqprop.fractional_gates import bounded
 from qeqprop.interfaces import Measurement
-from qeqprop.placement import folded, prepared
+from qeqprop.placement import folded, prepared, there_and_back
 
 PROFILES = ["boston_8.toml", "kingston_8.toml", "sherbrooke_6.toml"]
 
@@ -151,3 +152,66 @@ def test_prepared_states_show_the_readout_alone():
             wrong = np.mean((readings.outcomes[0] >> site & 1) != bit)
             error = cut.readout[site, bit]
             assert abs(wrong - error) < 5 * np.sqrt(error / 20_000) + bit * 1e-3  # the gate x errs as well
+
+
+def wild_circuit(sites=3):
+    """Angles of all kinds about ZZ: shared, scaled, constant, large and negative."""
+    angles = [Parameter(f"theta_{index:03d}") for index in range(4)]
+    circuit = QuantumCircuit(sites)
+    circuit.h(range(sites))
+    circuit.rzz(-2 * angles[0] + 0.3, 0, 1)
+    circuit.rzz(angles[1] - angles[0], 1, 2)
+    circuit.rx(angles[2], range(sites))
+    circuit.rzz(-0.4, 0, 1)
+    circuit.rzz(angles[3], 2, 1)
+    circuit.ry(angles[2], 0)
+    return circuit
+
+
+def test_rotations_about_zz_stay_in_their_bounds_at_any_angle():
+    circuit = wild_circuit()
+    parameters = np.random.default_rng(3).uniform(-12, 12, size=(20, 4))
+    within = bounded(circuit)
+    values = within.values(parameters)
+    for row, point in zip(parameters, values, strict=True):
+        one = within.circuit.assign_parameters(point)
+        sizes = [float(step.operation.params[0]) for step in one.data if step.operation.name == "rzz"]
+        assert len(sizes) == 4
+        assert all(0 <= size <= np.pi / 2 for size in sizes)
+        assert Operator(one).equiv(Operator(circuit.assign_parameters(row)))
+
+
+def test_an_angle_that_is_not_linear_is_refused():
+    angle = Parameter("theta_000")
+    circuit = QuantumCircuit(2)
+    circuit.rzz(angle * angle, 0, 1)
+    with pytest.raises(ValueError, match="angles that are linear in its parameters"):
+        bounded(circuit)
+
+
+def test_fractional_gates_halve_the_gates_and_follow_their_own_calibration():
+    circuit, device = wild_circuit(), Profile("kingston_8.toml", fractional=True)
+    parameters = np.array([0.4, -2.9, -7.7, 5.3])
+    placed = device.place(circuit)
+    assert placed.circuit.count_ops()["rzz"] == 4
+    assert "cz" not in placed.circuit.count_ops()
+    values = placed.values(parameters[None])[0]
+    for path in (placed.circuit, there_and_back(placed)):
+        for step in path.assign_parameters(values).data:
+            assert step.operation.name != "rzz" or 0 <= float(step.operation.params[0]) <= np.pi / 2
+    again = bound(placed, values)
+    assert Operator(again).equiv(Operator(circuit.assign_parameters(parameters)))
+    strings = PauliList(["IIZ", "ZZI", "IXX"])
+    measurement = Measurement(circuit, parameters[None], strings, np.eye(3)[None])
+    found = device.run(measurement, shots=40_000, key=(1, 2)).expectations
+    for letters, columns in (("ZZZ", (0, 1)), ("XXX", (2,))):
+        likely = noisy_probabilities(device, circuit, parameters, letters)
+        for column in columns:
+            mask = int(strings.z[column] @ [1, 2, 4]) | int(strings.x[column] @ [1, 2, 4])
+            wanted = (1.0 - 2.0 * (np.bitwise_count(np.arange(8) & mask) & 1)) @ likely
+            assert abs(found.values[0, column] - wanted) < 5 * found.std_errors[0, column]
+
+
+def test_a_machine_without_fractional_gates_says_so():
+    with pytest.raises(ValueError, match=r"`fractional` must be False: sherbrooke_6\.toml has no rotations"):
+        Profile("sherbrooke_6.toml", fractional=True)

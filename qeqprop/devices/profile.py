@@ -16,6 +16,7 @@ from qeqprop.calibration import Calibration, from_text
 from qeqprop.checks import check_fields
 from qeqprop.counts import Readings, run_by_reading
 from qeqprop.engine.bases import MeasurementBasis
+from qeqprop.fractional_gates import bounded, turned_back
 from qeqprop.interfaces import FloatArray, Measured, Measurement
 from qeqprop.noisy_machine import NoisyMachine, read_noisy
 from qeqprop.placement import TRANSPILER_SEED, Placed, once, place
@@ -37,6 +38,7 @@ class Profile:
         shots: for each row and basis.
         checksum: the first 16 hexadecimal digits of the file's SHA-256, if the file has to be this one; a run writes
             down the one it was begun with.
+        fractional: use the machine's rotations of free angle about X and ZZ, each ZZ one gate instead of two.
 
     Raises:
         ValueError: for a file that is none or holds wrong numbers, and for circuits that do not fit.
@@ -45,10 +47,12 @@ class Profile:
     profile: str = "kingston_8.toml"
     shots: Annotated[int, Ge(2)] = 1000
     checksum: str | None = None
+    fractional: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
-        _ = self.calibration
+        if self.fractional and not self.calibration.gates.get("rzz"):
+            raise ValueError(f"Argument `fractional` must be False: {self.profile} has no rotations of free angle.")
         content = find_stored(self.profile, "hardware_profiles", argument="profile").read_bytes()
         found = sha256(content).hexdigest()[:16]
         if self.checksum not in (None, found):
@@ -62,7 +66,8 @@ class Profile:
     @property
     def name(self) -> str:
         calibration = self.calibration
-        return f"profile {self.profile} ({calibration.name}, {calibration.date[:10]}) with {self.shots} shots"
+        kind = " and fractional gates" if self.fractional else ""
+        return f"profile {self.profile} ({calibration.name}, {calibration.date[:10]}) with {self.shots} shots{kind}"
 
     @property
     def reads_states(self) -> bool:
@@ -90,7 +95,8 @@ class Profile:
             ValueError: if the machine has too few connected qubits for it.
         """
         text = self._text
-        return once(circuit, ("profile", text), partial(_on_machine, circuit, _calibration(text)))
+        make = partial(_on_machine, circuit, _calibration(text), self.fractional)
+        return once(circuit, ("profile", text, self.fractional), make)
 
     def read_placed(
         self,
@@ -107,7 +113,7 @@ class Profile:
 
     def qubits(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """The qubit of the calibration on which each site of the circuit starts: those with the least errors."""
-        return choose_qubits(circuit.decompose("PauliEvolution"), self.calibration.target()).qubits
+        return _qubits(circuit, self.calibration, self.fractional)
 
     @property
     def _text(self) -> str:
@@ -119,15 +125,24 @@ def _calibration(text: str) -> Calibration:
     return from_text(text)
 
 
-def _on_machine(circuit: QuantumCircuit, calibration: Calibration) -> Placed:
-    cut = calibration.cut(choose_qubits(circuit.decompose("PauliEvolution"), calibration.target()).qubits)
+def _qubits(circuit: QuantumCircuit, calibration: Calibration, fractional: bool) -> tuple[int, ...]:
+    return choose_qubits(circuit.decompose("PauliEvolution"), calibration.target(fractional=fractional)).qubits
+
+
+def _on_machine(circuit: QuantumCircuit, calibration: Calibration, fractional: bool) -> Placed:
+    cut = calibration.cut(_qubits(circuit, calibration, fractional))
     stay = partial(
         transpile,
-        target=cut.target(),
+        target=cut.target(fractional=fractional),
         initial_layout=list(range(circuit.num_qubits)),
         seed_transpiler=TRANSPILER_SEED,
     )
-    placed = place(
-        circuit, partial(stay, optimization_level=2, scheduling_method="alap"), partial(stay, optimization_level=1)
+    translate, in_place = (
+        partial(stay, optimization_level=2, scheduling_method="alap"),
+        partial(stay, optimization_level=1),
     )
-    return replace(placed, simulator=NoisyMachine(cut))
+    if not fractional:
+        return replace(place(circuit, translate, in_place), simulator=NoisyMachine(cut))
+    within = bounded(circuit.decompose("PauliEvolution"))
+    placed = place(within.circuit, translate, lambda inverse: in_place(turned_back(inverse)))
+    return replace(placed, simulator=NoisyMachine(cut), extend=within.values)
