@@ -143,6 +143,16 @@ def test_a_product_start_breaks_parity_and_plus_keeps_it():
         assert np.allclose(parity, 1.0, atol=1e-12) == kept
 
 
+def test_a_ground_state_of_the_other_parity_needs_a_product_start():
+    """Three fields +X: all minus, of parity -1; the docstring says that plus does not reach it."""
+    network = ising_chain(3)
+    hamiltonian = network.hamiltonians([0.3, -1.0], np.zeros((1, 0)))
+    exact = np.linalg.eigvalsh(hamiltonian.operator().to_matrix())[0]
+    for start, found in (("plus", False), ("product", True)):
+        energy = reached(hamiltonian_variational(start=start)(network.strings), hamiltonian)
+        assert (abs(energy - exact) < 1e-8) == found
+
+
 def test_bricks_are_real_exactly_where_the_strings_are():
     assert set(brickwork()(ISING).circuit.count_ops()) == {"ry", "cz"}
     assert set(brickwork()(MIXED).circuit.count_ops()) == {"ry", "rz", "cz"}

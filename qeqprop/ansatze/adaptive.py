@@ -38,9 +38,10 @@ def adaptive(
     Args:
         tolerance: the largest gradient, an energy, at which the circuit has grown.
         most: number of gates at which it stops with a `PhysicsWarning`.
-        start: the state it grows from: ``"plus"``, the ground state of the fields ``-X``, keeps the parity of an Ising
-            network as long as the gates do; ``"product"`` turns every site by an angle of its own (two where the
-            Hamiltonian is complex); ``"automatic"`` is plus where every site has a field along X, product otherwise.
+        start: the state it grows from: ``"plus"``, the ground state of the fields ``-X``, has the parity 1 of an Ising
+            network without fields along Z, which gates chosen by their gradient keep; ``"product"`` turns every site by
+            an angle of its own (two where the Hamiltonian is complex); ``"automatic"`` is plus where every site has a
+            field along X, product otherwise.
 
     Source: Grimsley et al., Nat. Commun. 10, 3007 (2019); Tang et al., PRX Quantum 2, 020310 (2021).
     """
