@@ -44,7 +44,7 @@ def hamiltonian_variational(
         tied: one parameter for each kind of string and layer (``ZZ``, ``Z``, ``X``, ..) instead of one for each string.
             It keeps the symmetries of a uniform chain, and cannot follow couplings that differ.
         start: the initial state. ``"plus"`` is the ground state of the fields ``-X``. In a network without fields along
-            Z it keeps the parity ``X_0 X_1 ..`` at 1; a ground state of parity -1, that of fields ``+X`` on an odd number
+            Z it keeps the parity ``X_0 X_1 ..`` at 1; a ground state of parity -1, as of fields ``+X`` on an odd number
             of sites, is out of reach. ``"zero"`` has all sites up; ``"product"`` turns every site by angles of
             its own (Y, and Z where a string has an odd number of Y), which breaks every symmetry; ``"automatic"`` is
             plus where every site has a field along X, and product otherwise.
