@@ -41,8 +41,10 @@ _HOME = {
     "QEPRegressor": "estimators",
 }
 _MODULES = (
+    "ansatze",
     "checking",
     "datasets",
+    "devices",
     "estimators",
     "experiment",
     "interfaces",

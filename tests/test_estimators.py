@@ -19,8 +19,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qeqprop import Network, QEPClassifier, QEPRegressor, estimators, losses, optimizers, predict
+from qeqprop.devices.statevector import Statevector
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.rules.nudging import SymmetricNudging
+from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
 
@@ -291,3 +293,22 @@ def test_mistakes_are_named():
         QEPClassifier(steps=1, warm_start=True).fit(X, y).fit(X[:, :2], y)
     with pytest.warns(DataConversionWarning):
         QEPRegressor(steps=1).fit(X, X[:, :1])
+
+
+def test_an_estimator_on_a_device_is_saved_and_predicts_the_same(tmp_path):
+    X, y = load_iris(return_X_y=True)
+    chosen = y < 2
+    classifier = QEPClassifier(
+        solver=Adiabatic(total_time=1.0, steps=2, tolerance=10.0),
+        device=Statevector(shots=200),
+        rule=SymmetricNudging(0.2),
+        steps=8,
+        batch=12,
+        random_state=0,
+    )
+    classifier.fit(X[chosen], y[chosen])
+    assert classifier.score(X[chosen], y[chosen]) > 0.8
+    classifier.save(tmp_path / "model.npz")
+    again = QEPClassifier.load(tmp_path / "model.npz")
+    assert again.device == Statevector(shots=200)
+    np.testing.assert_array_equal(again.predict_proba(X[:60]), classifier.predict_proba(X[:60]))
