@@ -26,17 +26,23 @@ ANSATZE = members("ansatze")
 REFUSED = {
     "Adiabatic": ("LinearResponse", "Holomorphic"),
     "DMRG": ("LinearResponse", "Holomorphic"),
+    "ImaginaryTime": ("Holomorphic",),
     "Sampled": ("LinearResponse", "Holomorphic"),
     "Typical": ("Holomorphic",),
     "Variational": ("Holomorphic",),
 }
-RESIDUALS = {"Adiabatic": 0.2, "DMRG": 1e-5, "Variational": 1e-6}  # their default tolerances are larger
+RESIDUALS = {
+    "Adiabatic": 0.2,
+    "DMRG": 1e-5,
+    "ImaginaryTime": 1e-6,
+    "Variational": 1e-6,
+}  # their default tolerances are larger
 
 
 def test_families_are_not_empty():
     assert len(NETWORKS) >= 7
     assert len(DATASETS) >= 10
-    assert set(SOLVERS) == {"Adiabatic", "DMRG", "Exact", "Sampled", "Typical", "Variational"}
+    assert set(SOLVERS) == {"Adiabatic", "DMRG", "Exact", "ImaginaryTime", "Sampled", "Typical", "Variational"}
     assert len(RULES) == 5
     assert set(ANSATZE) == {"adaptive", "brickwork", "commutators", "from_file", "hamiltonian_variational"}
 
