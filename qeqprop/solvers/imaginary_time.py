@@ -68,8 +68,8 @@ class ImaginaryTime:
     Raises:
         ValueError: for complex nudges, or a response on a device.
 
-    Source: McArdle et al., npj Quantum Inf. 5, 75 (2019); Kelley & Keyes, SIAM J. Numer. Anal. 35, 508 (1998), for the
-    growing steps.
+    Source: McArdle et al., npj Quantum Inf. 5, 75 (2019); Kelley & Keyes, SIAM Journal on Numerical Analysis 35, 508
+    (1998), for the growing steps.
     """
 
     ansatz: Ansatz = field(default_factory=commutators)
