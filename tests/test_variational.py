@@ -32,6 +32,7 @@ from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import SymmetricNudging
 from qeqprop.rules.richardson import Richardson
 from qeqprop.solvers._circuit_family import family_of
+from qeqprop.solvers._measured_states import squares
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.variational import Variational
 
@@ -319,6 +320,54 @@ def test_rows_of_one_sample_are_neighbours_in_the_job_and_not_in_the_answer():
     assert_allclose(found.expectations.values, solver.solve(nudged).expectations.values, atol=1e-9)
 
 
+def test_squares_are_those_of_the_matrices():
+    network = random_network(9, sites=3)
+    sums = network.hamiltonians(network.initial, np.random.default_rng(1).normal(size=(2, 2)))
+    strings, weights = squares(sums)
+    assert strings.to_labels()[: len(sums.strings)] == sums.strings.to_labels()
+    for row in range(2):
+        matrix = sums.operator(row).to_matrix()
+        assert_allclose(PauliSums(strings, weights).operator(row).to_matrix(), matrix @ matrix, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.*the search stopped", "ignore:.*far from")
+@pytest.mark.parametrize("method", ["gradient", "rotosolve", "spsa"])
+def test_a_device_searches_by_itself_and_counts_its_shots(method):
+    network = hydrogen_molecule()
+    jobs = 160 if method == "spsa" else 80
+    solver = Variational(
+        ansatz=commutators(layers=1), angles="device", method=method, iterations=jobs, search_shots=300, tolerance=0.2
+    )
+    device = BoundMeasure(statevector.Statevector(shots=500), (3,))
+    asked = Equilibria(*vars(problem(network)).values())
+    found = solver.solve(asked, device)
+    rows = {"gradient": 8, "rotosolve": 3, "spsa": 2}[method]
+    assert found.shots == jobs * rows * 2 * 300 + 500
+    assert found.energies[0] == pytest.approx(H2_EIGENVALUES[0], abs=0.05)
+    assert np.all(np.isfinite(found.certificate.residual))
+    again = Equilibria(asked.hamiltonians, asked.observables, start=found.start)
+    assert solver.solve(again, device).certificate.overlap[0] > 0.9
+
+
+def test_a_device_says_what_its_search_left():
+    network = hydrogen_molecule()
+    solver = Variational(angles="device", method="spsa", iterations=5, search_shots=50)
+    with pytest.warns(PhysicsWarning) as said:
+        found = solver.solve(problem(network), BoundMeasure(statevector.Statevector(shots=50), (1,)))
+    assert "stopped after 5 iterations" in str(said[0].message)
+    assert not found.certificate.converged.any()
+
+
+def test_variance_can_be_measured():
+    network = hydrogen_molecule()
+    solver = Variational(ansatz=product_states, certify_variance=True)
+    with pytest.warns(PhysicsWarning, match="far from an eigenstate"):
+        exact = solver.solve(problem(network))
+        found = solver.solve(problem(network), BoundMeasure(statevector.Statevector(shots=100_000), (1,)))
+    assert found.certificate.residual[0] == pytest.approx(exact.certificate.residual[0], rel=0.02)
+    assert found.shots > 2 * 100_000
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------
 
 
@@ -332,6 +381,8 @@ def test_refusals_come_before_anything_is_spent():
     sampled = BoundMeasure(statevector.Statevector(shots=100))
     with pytest.raises(ValueError, match="measures states on a device"):
         Variational().solve(Equilibria(asked.hamiltonians, asked.observables, perturbation=asked.hamiltonians), sampled)
+    with pytest.raises(ValueError, match="a device searches ground states only"):
+        Variational(level=1, angles="device").solve(asked, sampled)
     complex_nudge = PauliSums(network.strings, asked.hamiltonians.coefficients + 0.1j)
     with pytest.raises(ValueError, match="complex nudges"):
         Variational().solve(Equilibria(complex_nudge, asked.observables))

@@ -94,6 +94,14 @@ class CircuitFamily:
         """The states (batch, dim) that the circuit makes of a basis state."""
         return states(self.circuit, points, start=np.eye(1, self.circuit.dim, basis))
 
+    def inverse_hessians(self, points: FloatArray, hamiltonians: PauliSums) -> FloatArray:
+        """The inverse Hessians (batch, n_parameters, n_parameters), zero along directions without curvature."""
+        values, vectors = np.linalg.eigh(hessian(self.circuit, points, hamiltonians))
+        sizes = np.abs(values)
+        flat = sizes <= _FLAT * np.max(sizes, axis=1, keepdims=True, initial=0.0)
+        weights = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, sizes))
+        return vectors * weights[:, None, :] @ np.swapaxes(vectors, 1, 2)
+
     def response(
         self, points: FloatArray, hamiltonians: PauliSums, perturbation: PauliSums, observables: PauliSums
     ) -> tuple[FloatArray, BoolArray]:
