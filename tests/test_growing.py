@@ -1,5 +1,7 @@
 """Variational states of circuits that grow."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -8,7 +10,9 @@ from systems import ising_chain, ising_chain_energy, ising_chain_slopes, random_
 import qeqprop
 from qeqprop import losses
 from qeqprop.ansatze.adaptive import adaptive
+from qeqprop.devices.statevector import Statevector
 from qeqprop.interfaces import Equilibria, PauliSums, PhysicsWarning, Solver
+from qeqprop.measuring import BoundMeasure
 from qeqprop.parts import build, read_part
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import SymmetricNudging
@@ -49,6 +53,21 @@ def test_gradients_of_grown_circuits_agree_with_exact_ones(rule):
     found = qeqprop.gradient(*case, loss=losses.mean_squared_error, rule=rule, solver=solver)
     exact = qeqprop.gradient(*case, loss=losses.mean_squared_error, rule=rule, solver=Exact())
     assert_allclose(found.values, exact.values, atol=0.02 * np.max(np.abs(exact.values)))
+
+
+@pytest.mark.parametrize("angles", ["simulator", "device"])
+def test_grown_circuits_are_measured_on_devices(angles):
+    asked = problem(ising_chain(3), [[1.0, 0.6], [0.7, 1.2]])
+    exact = Variational(ansatz=adaptive()).solve(asked)
+    solver = Variational(ansatz=adaptive(), angles=angles, iterations=None if angles == "simulator" else 5)
+    with warnings.catch_warnings():
+        if angles == "device":
+            warnings.simplefilter("ignore", PhysicsWarning)  # five jobs do not end a search
+        found = solver.solve(asked, BoundMeasure(Statevector(shots=2000), (1,)))
+    np.testing.assert_array_equal(found.start.arrays["choices"], exact.start.arrays["choices"])
+    assert found.shots > 0
+    allowed = 5 * found.expectations.std_errors + (1e-9 if angles == "simulator" else 0.5)
+    assert np.all(np.abs(found.expectations.values - exact.expectations.values) < allowed)
 
 
 def test_a_state_that_needs_no_gate_is_settled_without_one():

@@ -122,7 +122,7 @@ class Variational:
         device = None if measure is None or measure.device.reads_states else measure
         self._check(problem, device)
         tolerances = self.tolerance * scales_of(problem.hamiltonians)
-        ansatz, begins = at_rest(self.ansatz, problem, tolerances=tolerances, most=self.iterations or _CALLS)
+        ansatz, begins = at_rest(self.ansatz, problem, tolerances=tolerances, most=_CALLS)
         family = family_of(ansatz, problem.hamiltonians.strings)
         search = self._search(family, begins, problem, device)
         hamiltonians, observables = problem.hamiltonians, problem.observables
