@@ -44,7 +44,7 @@ def bounded(circuit: QuantumCircuit) -> Bounded:
         if step.operation.name != "rzz":
             whole.append(step)
             continue
-        slope, offset = _linear(step.operation.params[0], list(circuit.parameters))
+        slope, offset = linear_angle(step.operation.params[0], list(circuit.parameters))
         number = len(offsets)
         slopes.append(slope)
         offsets.append(offset)
@@ -57,7 +57,7 @@ def bounded(circuit: QuantumCircuit) -> Bounded:
         whole.rz(turn, second)
     names = [parameter.name for parameter in whole.parameters]
     originals = [parameter.name for parameter in circuit.parameters]
-    matrix, constant = np.array(slopes).reshape(-1, len(originals)), np.array(offsets)
+    matrix, constant = np.array(slopes).reshape(len(offsets), len(originals)), np.array(offsets)
 
     def values(parameters: FloatArray) -> FloatArray:
         columns = dict(zip(originals, parameters.T, strict=True))
@@ -91,8 +91,12 @@ def turned_back(circuit: QuantumCircuit) -> QuantumCircuit:
     return whole
 
 
-def _linear(angle: Any, parameters: list[Any]) -> tuple[FloatArray, float]:
-    """Slopes and offset of an angle that is linear in the parameters."""
+def linear_angle(angle: Any, parameters: list[Any]) -> tuple[FloatArray, float]:
+    """Slopes (n_parameters,) and offset of an angle of a gate.
+
+    Raises:
+        ValueError: if it is not linear in the parameters.
+    """
     slopes = np.zeros(len(parameters))
     if isinstance(angle, (int, float)):
         return slopes, float(angle)
@@ -101,8 +105,7 @@ def _linear(angle: Any, parameters: list[Any]) -> tuple[FloatArray, float]:
             slope = angle.gradient(parameter)
             if getattr(slope, "parameters", None):
                 raise ValueError(
-                    f"Argument `circuit` must turn about ZZ by angles that are linear in its parameters, "
-                    f"but one is {angle}."
+                    f"Argument `circuit` must turn by angles that are linear in its parameters, but one is {angle}."
                 )
             slopes[index] = float(slope)
     return slopes, float(angle.bind(dict.fromkeys(angle.parameters, 0.0)))

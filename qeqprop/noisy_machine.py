@@ -1,33 +1,31 @@
-"""Shots of a noisy machine: one density matrix for each row, and measurements as products of what each qubit does.
+"""Shots of a noisy machine: one simulation for each row, and measurements as products of what each qubit does.
 
-A basis adds gates to single qubits and reads them, all with errors. So reading outcome o from a qubit is an operator
-``E_o`` with ``E_0 + E_1 = 1``: the adjoint of those noisy gates, applied to ``sum_b P(o|b) |b><b|`` with the readout's
-confusion P. The probability of all outcomes is ``tr[rho E_o1 x E_o2 x ..]``, so one simulation of the body serves all
-bases, and every row and basis draws its shots from a stream of its own.
+A basis adds gates to single qubits and reads them, all with errors. In Pauli vectors (`pauli_transfer`) reading outcome
+o from a qubit is a vector of four numbers: the readout's confusion, ``(P(o|0) +- P(o|1)) / 2`` for I and Z, times the
+matrices of those noisy gates. The probability of all outcomes is the product of these vectors with the state, so one
+simulation of the body serves all bases, and every row and basis draws its shots from a stream of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
-from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import SuperOp
 
-from qeqprop.calibrated_backend import noise_model
-from qeqprop.calibrated_noise import confusion, gate_noise
+from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
 from qeqprop.calibration import Calibration
 from qeqprop.checks import finite_array
 from qeqprop.counts import Readings, canary_of, check_shots, stream
 from qeqprop.engine.bases import MeasurementBasis
-from qeqprop.interfaces import ComplexArray, FloatArray, IntArray
+from qeqprop.interfaces import FloatArray, IntArray
+from qeqprop.pauli_transfer import Program, compile_noisy, run_noisy
 from qeqprop.placement import Placed, ending, there_and_back
 
 MAX_SITES = 12
-"""A density matrix of twelve sites takes a quarter of a gigabyte."""
+"""A Pauli vector of twelve sites takes an eighth of a gigabyte."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +38,13 @@ class NoisyMachine:
 
     calibration: Calibration
 
-    @cached_property
-    def simulator(self) -> Any:
-        """An `AerSimulator` of density matrices with all gate errors."""
-        from qiskit_aer import AerSimulator
-
-        model = noise_model(self.calibration)
-        # neighbouring gates and their noise are multiplied first; a thread costs more than it gives
-        return AerSimulator(method="density_matrix", noise_model=model, fusion_threshold=1, max_parallel_threads=1)
+    def noise(self, name: str, qubits: tuple[int, ...], time: float) -> SuperOp | None:
+        """What follows a gate, or happens while a qubit waits ``time`` of the machine's units."""
+        calibration = self.calibration
+        if name == "delay":
+            (qubit,) = qubits
+            return relaxation(calibration.t1[qubit], calibration.t2[qubit], time * calibration.dt)
+        return gate_noise(calibration, name, qubits) if name != "rz" else None
 
 
 def read_noisy(
@@ -68,30 +65,27 @@ def read_noisy(
         shots: for each row; one number, or one for each basis.
         key: names the random streams.
         canary: whether the circuit of the first row and its inverse are measured as well.
+
+    Raises:
+        ValueError: for too many sites.
     """
     numbers = check_shots(shots, len(bases))
     values = placed.values(finite_array("parameters", parameters, "(rows, n_parameters)", (None, None)))
-    states, back = density_matrices(placed, values, canary=canary)
+    states = noisy_states(placed, values)
     outcomes: list[IntArray] = []
     for position, (basis, number) in enumerate(zip(bases, numbers, strict=True)):
         likely = probabilities(placed, states, basis.letters)
         outcomes.append(np.stack([_draw(row, number, stream(key, at, position)) for at, row in enumerate(likely)]))
-    if back is None:
+    if not canary:
         return Readings(bases, outcomes)
+    back = run_noisy(_there_and_back(placed), values[:1])
     in_z = probabilities(placed, back, "Z" * len(placed.sites))[0]
     alive = _draw(in_z, max(numbers), stream(key, len(values), len(bases)))
     return Readings(bases, outcomes, canary_of(alive, len(placed.sites)), extra_shots=alive.size)
 
 
-def density_matrices(
-    placed: Placed, values: FloatArray, *, canary: bool = False
-) -> tuple[ComplexArray, ComplexArray | None]:
-    """The states of all rows (rows, dim, dim), and that of the first one after the inverse, in one job of Aer.
-
-    Args:
-        placed: see `read_noisy`.
-        values: (rows, n) of the parameters of the placed circuit.
-        canary: whether the latter is wanted.
+def noisy_states(placed: Placed, values: FloatArray) -> FloatArray:
+    """The Pauli vectors (rows, 4^n_qubits) of all rows, from the parameters of the placed circuit.
 
     Raises:
         ValueError: for too many sites.
@@ -101,73 +95,50 @@ def density_matrices(
             f"Argument `circuit` must have at most {MAX_SITES} qubits to be simulated with noise, "
             f"but has {placed.circuit.num_qubits}."
         )
-    circuits, points = [placed.circuit], [values]
-    if canary:
-        circuits.append(_there_and_back(placed))
-        points.append(values[:1])
-    saved = [_saving(circuit) for circuit in circuits]
-    binds: Any = [
-        dict(zip(one.parameters, rows.T.tolist(), strict=True)) for one, rows in zip(saved, points, strict=True)
-    ]
-    options = {"parameter_binds": binds} if placed.circuit.num_parameters else {}
-    result = placed.simulator.simulator.run(saved, shots=1, **options).result()
-    if not result.success:
-        raise RuntimeError(f"Aer could not run the job: {result.status}")
-    found = np.stack([np.asarray(one.data.density_matrix) for one in result.results])
-    count = len(found) - canary
-    states = np.broadcast_to(found[:count], (len(values), *found.shape[1:]))  # equal rows without parameters
-    return states, found[count:] if canary else None
+    return run_noisy(_program(placed), values)
 
 
-def probabilities(placed: Placed, states: ComplexArray, letters: str) -> FloatArray:
-    """How likely every outcome is, (rows, dim); bit k of an outcome is site k.
+def probabilities(placed: Placed, states: FloatArray, letters: str) -> FloatArray:
+    """How likely every outcome is, (rows, 2^n_sites); bit k of an outcome is site k.
 
     Args:
         placed: see `read_noisy`.
-        states: (rows, dim, dim).
+        states: (rows, 4^n_qubits).
         letters: the Pauli measured at each site, site 0 first.
     """
     effects, rows, n_qubits = _effects(placed, letters), len(states), placed.circuit.num_qubits
-    rest = states[:, None]  # (rows, outcomes so far, dim left, dim left)
+    rest = states
     for qubit in reversed(range(n_qubits)):  # the last qubit is the highest bit
-        left = 1 << qubit
-        blocks = rest.reshape(rows, -1, 2, left, 2, left)
-        rest = np.einsum("bdiajc,oji->bdoac", blocks, effects[qubit]).reshape(rows, -1, left, left)
-    by_qubit = np.real(rest).reshape(rows, *[2] * n_qubits)  # axis n_qubits - q is qubit q
+        rest = effects[qubit] @ rest.reshape(rows, -1, 4, 1 << (2 * qubit))
+    by_qubit = rest.reshape(rows, *[2] * n_qubits)  # axis n_qubits - q is qubit q
     axes = [n_qubits - placed.sites[site] for site in reversed(range(n_qubits))]
     likely = np.clip(by_qubit.transpose(0, *axes).reshape(rows, -1), 0.0, None)
     return likely / np.sum(likely, axis=1, keepdims=True)
 
 
-@lru_cache(maxsize=256)
-def _effects(placed: Placed, letters: str) -> ComplexArray:
-    """The operators ``E_o`` of every qubit, (n_qubits, 2, 2, 2): outcome, row, column."""
-    calibration: Calibration = placed.simulator.calibration
-    turns = ending(placed, letters)
-    channels = [SuperOp(np.eye(4)) for _ in range(turns.num_qubits)]
-    for step in turns.data:
-        if step.operation.name not in ("barrier", "delay"):
-            (qubit,) = (turns.find_bit(bit).index for bit in step.qubits)
-            noisy = SuperOp(step.operation).compose(gate_noise(calibration, step.operation.name, (qubit,)))
-            channels[qubit] = channels[qubit].compose(noisy)
-    effects = np.empty((turns.num_qubits, 2, 2, 2), dtype=np.complex128)
-    for qubit, channel in enumerate(channels):
-        for outcome, read in enumerate(confusion(calibration, qubit).T):
-            effects[qubit, outcome] = np.asarray(channel.adjoint().data @ np.diag(read).ravel()).reshape(2, 2).T
-    return effects
+@lru_cache(maxsize=64)
+def _program(placed: Placed) -> Program:
+    return compile_noisy(placed.circuit, placed.simulator.noise)
 
 
 @lru_cache(maxsize=64)
-def _there_and_back(placed: Placed) -> QuantumCircuit:
-    return there_and_back(placed)
+def _there_and_back(placed: Placed) -> Program:
+    return compile_noisy(there_and_back(placed), placed.simulator.noise)
 
 
-def _saving(circuit: QuantumCircuit) -> QuantumCircuit:
-    from qiskit_aer.library import SaveDensityMatrix
-
-    whole = circuit.copy()
-    whole.append(SaveDensityMatrix(circuit.num_qubits), range(circuit.num_qubits))
-    return whole
+@lru_cache(maxsize=256)
+def _effects(placed: Placed, letters: str) -> FloatArray:
+    """What reading 0 or 1 from every qubit is worth, (n_qubits, 2, 4)."""
+    calibration: Calibration = placed.simulator.calibration
+    turns = compile_noisy(ending(placed, letters), placed.simulator.noise)
+    effects = np.zeros((turns.n_qubits, 2, 4))
+    for qubit in range(turns.n_qubits):
+        of_zero, of_one = confusion(calibration, qubit)
+        effects[qubit, :, 0], effects[qubit, :, 3] = (of_zero + of_one) / 2, (of_zero - of_one) / 2
+    for step in reversed(turns.steps):
+        (qubit,) = step.qubits
+        effects[qubit] = effects[qubit] @ step.fixed
+    return effects
 
 
 def _draw(likely: FloatArray, shots: int, seeds: np.random.SeedSequence) -> IntArray:

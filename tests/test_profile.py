@@ -1,15 +1,21 @@
 """The machine of a stored calibration: placed well, noisy as calibrated, and saying so."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.quantum_info import DensityMatrix, Operator, PauliList
+from qiskit.quantum_info import DensityMatrix, Operator, Pauli, PauliList
 
+from qeqprop import pauli_transfer
+from qeqprop.calibrated_backend import CalibratedBackend
 from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
 from qeqprop.devices.profile import Profile
 from qeqprop.engine.bases import measurement_bases
 from qeqprop.fractional_gates import bounded
 from qeqprop.interfaces import Measurement
+from qeqprop.noisy_machine import noisy_states
 from qeqprop.placement import folded, prepared, there_and_back
 
 PROFILES = ["boston_8.toml", "kingston_8.toml", "sherbrooke_6.toml"]
@@ -215,3 +221,39 @@ def test_fractional_gates_halve_the_gates_and_follow_their_own_calibration():
 def test_a_machine_without_fractional_gates_says_so():
     with pytest.raises(ValueError, match=r"`fractional` must be False: sherbrooke_6\.toml has no rotations"):
         Profile("sherbrooke_6.toml", fractional=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"fractional": True}, {"profile": "sherbrooke_6.toml"}])
+def test_states_are_those_of_aer_with_the_same_noise(settings):
+    """Pauli vectors of many rows against Aer's density matrix of one, waiting qubits included; and the way back."""
+    device, circuit = Profile(**settings), wild_circuit(4)
+    parameters = np.random.default_rng(7).uniform(-4, 4, size=(3, 4))
+    placed = device.place(circuit)
+    values = placed.values(parameters)
+    backend = CalibratedBackend(device.calibration.cut(device.qubits(circuit)))
+    labels = ["".join(letters) for letters in product("IXYZ", repeat=4)]
+    for path in (placed, replace(placed, circuit=there_and_back(placed))):
+        found = noisy_states(path, values)
+        for row in (0, 2):
+            one = path.circuit.assign_parameters(values[row])
+            one.save_density_matrix()
+            state = DensityMatrix(backend.run(one).result().data()["density_matrix"])
+            wanted = [np.real(state.expectation_value(Pauli(label))) for label in labels]
+            np.testing.assert_allclose(found[row], wanted, atol=1e-12)
+
+
+def test_many_rows_are_run_in_parts(monkeypatch):
+    device, circuit = Profile("boston_8.toml"), shared_angles(3)
+    placed = device.place(circuit)
+    values = placed.values(np.random.default_rng(1).normal(size=(7, 4)))
+    whole = noisy_states(placed, values)
+    monkeypatch.setattr(pauli_transfer, "_ROOM", 2 * 4**3)
+    np.testing.assert_allclose(noisy_states(placed, values), whole, atol=1e-14)
+    np.testing.assert_allclose(whole[:, 0], 1.0, atol=1e-12)  # the trace
+
+
+def test_too_many_sites_are_refused():
+    circuit = QuantumCircuit(13)
+    placed = replace(Profile().place(shared_angles(3)), circuit=circuit)
+    with pytest.raises(ValueError, match="at most 12 qubits to be simulated with noise"):
+        noisy_states(placed, np.zeros((1, 0)))

@@ -26,11 +26,11 @@ from qeqprop.stored_files import find_stored
 
 @dataclass(frozen=True)
 class Profile:
-    """Runs circuits with the noise of a stored calibration on Aer, and samples them.
+    """Runs circuits with the noise of a stored calibration, and samples them.
 
     A circuit is put on the qubits with the least errors (`qubit_choice`), translated to the machine's gates once, and
     scheduled. Every gate has its calibrated error, qubits that wait relax, and the readout is asymmetric. The shots are
-    drawn from density matrices, which limits it to a dozen sites. The canary of each job is the circuit of its first
+    drawn from exact noisy states (`noisy_machine`), which limits it to a dozen sites. The canary of each job is the circuit of its first
     row and its inverse, ideally back at zero.
 
     Attributes:
