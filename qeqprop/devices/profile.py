@@ -30,8 +30,8 @@ class Profile:
 
     A circuit is put on the qubits with the least errors (`qubit_choice`), translated to the machine's gates once, and
     scheduled. Every gate has its calibrated error, qubits that wait relax, and the readout is asymmetric. The shots are
-    drawn from exact noisy states (`noisy_machine`), which limits it to a dozen sites. The canary of each job is the circuit of its first
-    row and its inverse, ideally back at zero.
+    drawn from exact noisy states (`noisy_machine`), which limits it to a dozen sites. The canary of each job is the
+    circuit of its first row and its inverse, ideally back at zero.
 
     Attributes:
         profile: a file of `hardware_profiles/`, or your own.
