@@ -13,6 +13,7 @@ from qeqprop.engine.circuit_program import DIAGONAL
 from qeqprop.engine.circuits import Circuit
 from qeqprop.engine.eigen import dense_spectrum, string_elements
 from qeqprop.engine.paulis import PauliTable
+from qeqprop.engine.trotter_bound import trotter_bound
 from qeqprop.interfaces import (
     Equilibria,
     FloatArray,
@@ -28,7 +29,7 @@ from qeqprop.protocol_check import Finding, biases, gradient_error, largest_nudg
 from qeqprop.ramps import at_once, ramp_of
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.exact import Exact
-from qeqprop.start_fields import conserved, start_fields
+from qeqprop.start_fields import conserved, field_operators, start_fields
 
 SITES = 10
 """Networks up to this size are simulated and diagonalised; larger protocols are judged by their form alone."""
@@ -120,7 +121,7 @@ def check_protocol(
         text = (
             f"{network.num_sites} sites are too many to try the protocol (up to {SITES}); only its form was looked at"
         )
-        return [*found, Finding("not tried", "note", text)]
+        return [*found, *_bounded(solver, fields, hamiltonians), Finding("not tried", "note", text)]
     if beta is not None:
         found += phase_shift(beta, error, _nudged_time(solver), _slope(network, hamiltonians, solver.level))
     return found + _tried(solver, rule, network, parameters, inputs, wanted)
@@ -152,6 +153,18 @@ def _tried(
     ]
     text = f"the gradient at these parameters is off by {errors.total:.2%} ({errors.trotter:.2%} by Trotter steps)"
     return [*found, Finding("gradient", "note", text)]
+
+
+def _bounded(solver: Adiabatic, fields: FloatArray, hamiltonians: PauliSums) -> list[Finding]:
+    """The bound of the Trotter error of a state, where it says anything."""
+    bound = trotter_bound(
+        field_operators(fields), hamiltonians, total_time=solver.total_time, steps=solver.n_steps, order=solver.order
+    )
+    text = (
+        f"commutators bound the error of a state by {bound:.2g}, often ten or a hundred times more than it is; nudging "
+        "divides what changes with the nudge by beta"
+    )
+    return [Finding("Trotter steps", "note", text)] if bound < 1 else []
 
 
 def _point(network: Network, theta: ArrayLike | None, x: ArrayLike | None) -> tuple[FloatArray, FloatArray]:

@@ -116,4 +116,6 @@ def test_large_networks_and_other_solvers():
     assert check_protocol(Exact(), RULE, ising_chain(3)) == []
     found = check_protocol(Adiabatic(2.0, 4, ramp="linear"), RULE, transverse_ising(sites=12))
     assert kinds(found, "bias", "note") == ["end slopes", "cost", "not tried"]
+    found = check_protocol(Adiabatic(2.0, 400), RULE, transverse_ising(sites=12, edges="chain"))
+    assert kinds(found, "note") == ["cost", "Trotter steps", "not tried"]
     assert "not tried" in kinds(check_protocol(Adiabatic(4.0), LinearResponse(), ising_chain(3)), "warning")

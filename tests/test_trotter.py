@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from oracles import dense_sums
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from scipy.linalg import expm
 
 from qeqprop.engine.circuit_conversion import from_qiskit
 from qeqprop.engine.circuit_trotter import one_after_the_other, product_state, trotter_sweep
 from qeqprop.engine.circuits import Circuit, fixed, rotations, states
+from qeqprop.engine.trotter_bound import trotter_bound
 from qeqprop.interfaces import PauliSums
 from qeqprop.ramps import at_once, cosine, end_slopes, linear, quintic, ramp_of
 from qeqprop.start_fields import conserved, field_angles, field_operators, start_fields
@@ -139,3 +141,18 @@ def test_a_constant_hamiltonian_of_one_group_is_evolved_exactly():
 def test_circuits_with_other_angles_are_refused():
     with pytest.raises(ValueError, match="`circuit`"):
         in_qiskit_gates(Circuit.of(1, [rotations("X", [0], fixed([0.1]))]))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_commutators_bound_the_error_of_the_product(order):
+    target = operators(np.random.default_rng(8))
+    ratios = []
+    for steps in (50, 100):
+        circuit, angles = trotter_sweep(target, target, linear, total_time=1.0, steps=steps, order=order)
+        wanted = [expm(-1j * matrix) @ np.full(16, 0.25) for matrix in dense_sums(target)]
+        errors = np.linalg.norm(states(circuit, angles) - wanted, axis=1)
+        bound = trotter_bound(target, target, total_time=1.0, steps=steps, order=order)
+        ratios.append(np.max(errors) / bound)
+    assert 0.005 < ratios[1] < 1.0
+    assert ratios[0] == pytest.approx(ratios[1], rel=0.1)  # of the same order
+    assert trotter_bound(target, target, total_time=1.0, steps=3, order=4) == np.inf

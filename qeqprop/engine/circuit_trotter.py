@@ -68,8 +68,8 @@ def trotter_sweep(
             f"Argument `ramp` must map s {middles.shape} to finite f(s) {middles.shape}, "
             f"but gives shape {values.shape}."
         )
-    masks, begins, ends = _united(start, target)
-    groups = _commuting_groups(masks)
+    masks, begins, ends = united(start, target)
+    groups = commuting_groups(masks)
     now = (1 - values[:, None]) * begins[:, None] + values[:, None] * ends[:, None]
     whole = 2 * total_time * lengths[:, None] * now  # angles of whole steps, (batch, n_substeps, n_strings)
     product = _plain_product if order == 1 or len(groups) == 1 else _symmetric_product
@@ -105,7 +105,7 @@ def _substeps(steps: int, order: Order) -> tuple[FloatArray, FloatArray]:
     return lengths, (np.arange(steps)[:, None] + middles).reshape(-1) / steps
 
 
-def _united(start: PauliSums, target: PauliSums) -> tuple[IntArray, FloatArray, FloatArray]:
+def united(start: PauliSums, target: PauliSums) -> tuple[IntArray, FloatArray, FloatArray]:
     """Masks (n_strings, 3) of all strings needed, and the coefficients (batch, n_strings) of both operators."""
     first = real_coefficients("start", start, target.num_sites)
     last = real_coefficients("target", target, target.num_sites)
@@ -123,7 +123,7 @@ def _united(start: PauliSums, target: PauliSums) -> tuple[IntArray, FloatArray, 
     return masks[needed], begins[:, needed], ends[:, needed]
 
 
-def _commuting_groups(masks: IntArray) -> list[list[Piece]]:
+def commuting_groups(masks: IntArray) -> list[list[Piece]]:
     """Groups of strings that commute with one another, each as layers of one kind; masks (n_strings, 3).
 
     All strings of Z make a group, all of X, all of Y; any other joins the first group with which it commutes.

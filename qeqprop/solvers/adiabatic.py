@@ -9,7 +9,6 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt
-from qiskit.quantum_info import PauliList
 
 from qeqprop.certifying import Certified, certify
 from qeqprop.checks import check_fields
@@ -23,7 +22,6 @@ from qeqprop.interfaces import (
     FloatArray,
     IntArray,
     Measure,
-    Measurement,
     PauliSums,
     PhysicsWarning,
     Solution,
@@ -31,6 +29,7 @@ from qeqprop.interfaces import (
 )
 from qeqprop.protocol_check import biases
 from qeqprop.ramps import Ramp, RampName, at_once, ramp_of
+from qeqprop.solvers._measured_states import measure_states
 from qeqprop.start_fields import field_angles, field_operators, start_fields
 from qeqprop.trotter import in_qiskit_gates
 
@@ -181,24 +180,9 @@ class Adiabatic:
     def _measured(
         self, problem: Equilibria, begin: _Begin, measure: Measure, precision: float | None
     ) -> tuple[Expectations, int]:
-        """What the device answers; the rows of one sample are neighbours in its job, so that drift cancels."""
+        """What the device answers, all rows in one job."""
         circuit, angles = self.circuit(problem)
-        observables = problem.observables
-        used = np.any(observables.coefficients != 0, axis=0)
-        used[0] |= not np.any(used)
-        order = np.argsort(begin.sample, kind="stable")
-        answer = measure(
-            Measurement(
-                in_qiskit_gates(circuit),
-                angles[order],
-                PauliList.from_symplectic(observables.strings.z[used], observables.strings.x[used]),
-                np.real(observables.coefficients[:, used])[None],
-            ),
-            shots=None if precision is None else max(2, ceil(1.0 / precision**2)),
-        )
-        back = np.argsort(order)
-        found = answer.expectations
-        return Expectations(np.real(found.values)[back], found.std_errors[back]), answer.shots
+        return measure_states(measure, in_qiskit_gates(circuit), angles, problem.observables, begin.sample, precision)
 
     def _certified(self, problem: Equilibria, begin: _Begin, amplitudes: ComplexArray | None) -> Certified:
         certified = certify(
