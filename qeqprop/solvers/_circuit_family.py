@@ -108,13 +108,15 @@ class CircuitFamily:
         """``d<observable>/dnu`` (batch, n_observables) of the stationary state, and where it is not defined (batch,).
 
         The parameters stay stationary, ``dtheta/dnu = -Hess^-1 grad <N>``. It is not defined at a saddle, and where the
-        perturbation has a slope along a direction without curvature.
+        perturbation has a slope along a direction without curvature. Directions in which the state does not change have
+        curvatures of the size of the gradient that the search left, of either sign: no smaller ones are told from zero.
         """
         values, vectors = np.linalg.eigh(hessian(self.circuit, points, hamiltonians))
+        _, left = energy_and_gradient(self.circuit, points, hamiltonians)
         _, slopes = energy_and_gradient(self.circuit, points, perturbation)
         along = np.einsum("bij,bi->bj", vectors, slopes)
         largest = np.max(np.abs(values), axis=1, keepdims=True, initial=0.0)
-        flat = np.abs(values) <= _FLAT * largest
+        flat = np.abs(values) <= np.maximum(_FLAT * largest, 2 * np.linalg.norm(left, axis=1, keepdims=True))
         lost = np.linalg.norm(np.where(flat, along, 0.0), axis=1)
         undefined = (lost > 1e-6 * np.linalg.norm(slopes, axis=1)) | np.any(~flat & (values < 0), axis=1)
         moves = -np.einsum("bij,bj->bi", vectors, np.where(flat, 0.0, along / np.where(flat, 1.0, values)))
