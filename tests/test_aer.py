@@ -5,6 +5,7 @@ import pytest
 from oracles import dense_string
 from qiskit import transpile
 from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import DensityMatrix, PauliList
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
@@ -127,3 +128,9 @@ def test_circuits_that_measure_are_refused():
     circuit.measure(0, 0)
     with pytest.raises(ValueError, match="`circuit` must not measure"):
         Aer().run(Measurement(circuit, np.zeros((1, 0)), PauliList(["Z"]), np.ones((1, 1, 1))), shots=10, key=(1,))
+
+
+def test_the_noise_of_a_backend_is_taken_with_the_gates_it_knows():
+    noise = NoiseModel.from_backend(GenericBackendV2(5, seed=1))
+    answer = Aer(noise=noise).run(measurement_of(), shots=2000, key=(7,))
+    assert 0.9 < answer.canary.value < 1 - 3 * answer.canary.std_error

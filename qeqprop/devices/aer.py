@@ -117,8 +117,10 @@ def aer_simulator(method: str, noise: Any, num_qubits: int) -> Any:
     """An `AerSimulator` whose answers do not depend on the number of threads."""
     from qiskit_aer import AerSimulator
 
-    threads = {"max_parallel_threads": 1} if num_qubits <= ONE_THREAD else {}
-    return AerSimulator(method=method, noise_model=noise, max_parallel_shots=1, **threads)
+    options: dict[str, Any] = {"max_parallel_threads": 1} if num_qubits <= ONE_THREAD else {}
+    if method == "density_matrix":
+        options["fusion_threshold"] = 1  # neighbouring gates and their noise are multiplied first
+    return AerSimulator(method=method, noise_model=noise, max_parallel_shots=1, **options)
 
 
 def read_on_aer(
