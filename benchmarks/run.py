@@ -19,7 +19,7 @@ PARTS: dict[str, tuple[int, ...]] = {
     "apply": (1, 2),
     "scaling": (1, 2),
     "circuits": (),
-    "vqe": (1, 2),
+    "vqe": (1,),
     "dmrg": (),
 }
 """The parts and the numbers of threads each is measured with; none where the part sees to it by itself."""
