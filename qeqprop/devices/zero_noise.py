@@ -24,10 +24,13 @@ class ZeroNoise:
     The translated circuit U runs as ``U (U^-1 U)^k`` on its qubits: the same unitary with ``2 k + 1`` times the errors
     of the gates (Giurgica-Tiron et al., IEEE QCE 2020). A polynomial of the given degree is fitted by least squares to
     the answers at all factors, and its value at zero is ``sum_f w_f O_f`` with weights that depend on the factors alone
-    (degree = number of factors - 1 is Richardson's). So the answer is unbiased but for the higher powers, and its
-    variance is ``sum_f w_f^2 Var[O_f]``, which is larger than without: 1.5 times for factors (1, 3, 5) and degree 1,
-    at three times the shots. Errors of the readout are not multiplied and stay: wrap
-    ``ZeroNoise(ReadoutMitigated(device))``.
+    (degree = number of factors - 1 is Richardson's), and its variance ``sum_f w_f^2 Var[O_f]``, which is larger than
+    without: 1.5 times for factors (1, 3, 5) and degree 1, at three times the shots.
+
+    Errors that commute with their gate, such as depolarisation, are multiplied exactly to first order, so what is left
+    is of second order: half the noise leaves a quarter. A higher degree makes it smaller but not of third order, since
+    the inverse exchanges the order of two errors. Relaxation does not commute, and a small part of it stays. Errors of
+    the readout are not multiplied and stay: wrap ``ZeroNoise(ReadoutMitigated(device))``.
 
     Attributes:
         device: a device that places circuits.
