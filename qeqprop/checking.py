@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qeqprop.interfaces import FloatArray, Gradient, LearningRule, Loss, Network, Solver
+from qeqprop.interfaces import Device, FloatArray, Gradient, LearningRule, Loss, Network, Solver
 from qeqprop.propagation import gradient, predict
 
 
@@ -90,6 +90,7 @@ def check_gradient(
     rule: LearningRule | None = None,
     solver: Solver | None = None,
     reference_solver: Solver | None = None,
+    device: Device | None = None,
     step: float = 1e-3,
 ) -> GradientCheck:
     """Compares a rule with finite differences, parameter by parameter.
@@ -100,7 +101,7 @@ def check_gradient(
             solver samples.
         step: of the finite differences.
     """
-    found = gradient(network, theta, x, y, loss=loss, rule=rule, solver=solver)
+    found = gradient(network, theta, x, y, loss=loss, rule=rule, solver=solver, device=device)
     wanted = finite_differences(network, theta, x, y, loss=loss, solver=reference_solver or solver, step=step)
     lengths = np.linalg.norm(found.values) * np.linalg.norm(wanted)
     overlap, square = float(found.values @ wanted), float(wanted @ wanted)

@@ -41,7 +41,7 @@ class Check:
         shift_settings: the same by the parameter-shift rule, for a circuit with as many angles.
         circuits: that one step runs, for all samples of its batch; None if it runs none.
         shots: of these circuits; None where no shots are taken.
-        findings: what is to be said of an adiabatic protocol.
+        findings: what is to be said of the way in which states are prepared.
     """
 
     name: str
@@ -115,8 +115,6 @@ class Experiment:
     def check(self) -> Check:
         """Says what would be run, and runs nothing."""
         from qeqprop.measurement_count import settings_per_gradient, shift_settings, step_cost
-        from qeqprop.protocol_report import check_protocol
-        from qeqprop.training import initial_theta
 
         setup, network, data = self.setup, self.setup.network, self.setup.data
         targets = data.train.y[: setup.plan.batch]
@@ -138,17 +136,21 @@ class Experiment:
             shift_settings=shift_settings(network),
             circuits=None if cost is None else cost.circuits,
             shots=None if cost is None else cost.shots,
-            findings=tuple(
-                str(finding)
-                for finding in check_protocol(
-                    setup.solver,
-                    setup.rule,
-                    network,
-                    theta=initial_theta(network, seed=setup.seed, scale=setup.plan.initial_scale),
-                    x=data.train.x[: min(_PROTOCOL_SAMPLES, len(data.train.x))],
-                )
-            ),
+            findings=tuple(self._findings()),
         )
+
+    def _findings(self) -> Iterator[str]:
+        """What is to be said of the way in which states are prepared."""
+        from qeqprop.protocol_report import check_protocol
+        from qeqprop.solvers.variational import Variational
+        from qeqprop.training import initial_theta
+
+        setup = self.setup
+        if isinstance(setup.solver, Variational) and setup.solver.angles == "device" and setup.device is not None:
+            yield "note: cost: the circuits of a step are those of its final states, those of the search come on top"
+        theta = initial_theta(setup.network, seed=setup.seed, scale=setup.plan.initial_scale)
+        x = setup.data.train.x[:_PROTOCOL_SAMPLES]
+        yield from map(str, check_protocol(setup.solver, setup.rule, setup.network, theta=theta, x=x))
 
     def run(self, folder: str | Path = "runs", progress: Callable[[TrainingState], None] | None = None) -> Run:
         """Trains, or goes on where an earlier process stopped, and writes the results into ``folder / name``.

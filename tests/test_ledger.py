@@ -7,11 +7,16 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.quantum_info import PauliList
 
+from qeqprop.interfaces import Canary, Expectations, Measured, Measurement
 from qeqprop.ledger import FILE_NAME, SCHEMA_VERSION, LedgerError, Step, open_run, read_run, write_file
+from qeqprop.recorded import Recorded, ReplayDiverged
 
 RESOLVED = '{"schema":1}'
 VERSIONS = {"numpy": "2"}
@@ -193,3 +198,57 @@ def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights.npz"]
+
+
+def test_a_ledger_of_version_1_gets_its_table_of_jobs(tmp_path):
+    with opened(tmp_path) as ledger:
+        ledger.append(step(1))
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("DROP TABLE jobs")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with opened(tmp_path) as ledger:
+        assert_same(ledger.last(), step(1))
+        assert ledger.find_job(0) is None
+        ledger.begin_job(0, "what was asked")
+        assert ledger.find_job(0) == ("what was asked", None)
+
+
+@pytest.mark.parametrize("canary", [None, Canary(1.0, 0.75, 0.01)])
+def test_answers_of_devices_come_back_bit_by_bit(tmp_path, canary):
+    circuit = QuantumCircuit(2)
+    circuit.ry(Parameter("theta_000"), 0)
+    angles, strings = np.array([[0.1], [1 / 3]]), PauliList(["IZ", "XX"])
+    question = Measurement(circuit, angles, strings, np.ones((1, 3, 2)))
+    answer = Measured(Expectations(np.array([[1 / 3, -0.0, np.pi]] * 2), np.full((2, 3), 1e-300)), 77, canary)
+
+    class Machine:
+        name, reads_states = "a machine", False
+
+        def run(self, measurement, *, shots, key):
+            asked.append(key)
+            return answer
+
+    asked = []
+    with opened(tmp_path) as ledger:
+        Recorded(Machine(), ledger).run(question, shots=5, key=(1, 2))
+    with opened(tmp_path) as ledger:
+        again = Recorded(Machine(), ledger).run(question, shots=5, key=(1, 2))
+        assert asked == [(1, 2)]
+        assert again.expectations.values.tobytes() == answer.expectations.values.tobytes()
+        assert again.expectations.std_errors.tobytes() == answer.expectations.std_errors.tobytes()
+        assert (again.shots, again.canary is None) == (77, canary is None)
+        wanted = {"jobs": 1} if canary is None else {"jobs": 1, "canary_ideal": 1.0, "canary_value": 0.75}
+        assert ledger.jobs() == wanted
+    for changes in (
+        {"parameters": angles + 1e-16},
+        {"strings": PauliList(["IZ", "YX"])},
+        {"weights": np.ones((1, 3, 2)) * 2},
+        {"circuit": circuit.compose(circuit.inverse()).compose(circuit)},
+    ):
+        with opened(tmp_path) as ledger, pytest.raises(ReplayDiverged, match="Job 0 of step 1 asks something else"):
+            Recorded(Machine(), ledger).run(replace(question, **changes), shots=5, key=(1, 2))
+    for shots, key in ((6, (1, 2)), (5, (1, 3))):
+        with opened(tmp_path) as ledger, pytest.raises(ReplayDiverged):
+            Recorded(Machine(), ledger).run(question, shots=shots, key=key)
+    assert asked == [(1, 2)]

@@ -291,3 +291,42 @@ def test_jobs_are_counted_and_their_answers_dropped_when_the_step_is_done(with_j
     assert all(job[3] is None for job in jobs)
     assert len({job[4] for job in jobs}) == 12
     assert summary(result.folder)["jobs"] == 12
+
+
+SEARCH = """
+[solver.ansatz]
+use = "hamiltonian_variational:hamiltonian_variational"
+layers = 1
+"""
+
+
+@pytest.mark.filterwarnings("ignore::qeqprop.interfaces.PhysicsWarning")
+def test_a_search_on_the_device_goes_on_in_its_middle(with_jobs, tmp_path):
+    """A VQE asks for one job after the other; those that were answered are not asked again."""
+    file = tmp_path / "search.toml"
+    solver = 'use = "variational:Variational"\nangles = "device"\nmethod = "spsa"\niterations = 6'
+    file.write_text(JOBS_FILE.replace('use = "qeqprop_test_fields:Fields"', solver) + SEARCH)
+    search = Experiment.load(file, ["train.steps=1"])
+    left, asked = [10**9], []
+
+    def crossing():
+        left[0] -= 1
+        if left[0] < 0:
+            raise Burnt
+
+    device = Fused(search.setup.device, asked, crossing)
+    experiment = dataclasses.replace(search, setup=dataclasses.replace(search.setup, device=device))
+    undisturbed = experiment.run(tmp_path / "undisturbed")
+    wanted, crossings = list(asked), 10**9 - left[0]
+    assert len(wanted) > 12
+    for fuse in (3, crossings // 2, crossings - 2):
+        asked.clear()
+        left[0] = fuse
+        with pytest.raises(Burnt):
+            experiment.run(tmp_path / str(fuse))
+        left[0] = 10**9
+        again = experiment.run(tmp_path / str(fuse))
+        assert again.theta.tobytes() == undisturbed.theta.tobytes()
+        assert content(again.folder) == content(undisturbed.folder)
+        assert len(asked) - len(wanted) == fuse % 2  # the job whose answer was lost on its way
+        assert set(asked) == set(wanted)
