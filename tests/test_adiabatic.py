@@ -118,6 +118,16 @@ def test_a_level_that_crossed_another_is_named():
     assert bad.certificate.residual[0] < 1e-12
 
 
+def test_a_degenerate_level_is_told():
+    network = ising_chain(3)
+    problem = Equilibria(network.hamiltonians([1.0, 0.0], NO_INPUT), PauliSums(network.strings, network.outputs))
+    with pytest.warns(PhysicsWarning, match=r"degenerate \(up to 2 states\)"):
+        found = Adiabatic(total_time=40.0).solve(problem)
+    assert found.certificate.degeneracy.tolist() == [2]
+    assert found.certificate.gap_above[0] == pytest.approx(2.0)
+    assert found.certificate.converged.all()  # it is in the level, even under a flip of all sites
+
+
 def test_large_networks_have_a_residual_but_no_gap():
     network = ising_chain(4)
     problem = Equilibria(network.hamiltonians([0.5, 1.0], NO_INPUT), PauliSums(network.strings, network.outputs))

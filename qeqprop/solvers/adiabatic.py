@@ -197,6 +197,13 @@ class Adiabatic:
         return certified
 
     def _judge(self, certificate: Certificate, known: bool) -> None:
+        if np.any(certificate.degeneracy > 1):
+            warnings.warn(
+                f"The level is degenerate (up to {np.max(certificate.degeneracy)} states): in which of its states the "
+                "sweep ends, and what is measured there, depends on the start field. Break the symmetry.",
+                PhysicsWarning,
+                stacklevel=4,
+            )
         bad = np.flatnonzero(~certificate.converged)
         if not known or not len(bad):
             return
