@@ -250,7 +250,7 @@ _made: dict[tuple[Hashable, ...], tuple[weakref.ref[QuantumCircuit], Any, Any]] 
 
 
 def once(circuit: QuantumCircuit, key: Hashable, make: Callable[[], Made], *, machine: Any = None) -> Made:
-    """What ``make`` makes of a circuit, remembered as long as the circuit lives and is not added to.
+    """What ``make`` makes of a circuit, remembered as long as the circuit lives and is neither added to nor bound.
 
     Args:
         circuit: the very object; an equal one is made anew.
@@ -258,7 +258,7 @@ def once(circuit: QuantumCircuit, key: Hashable, make: Callable[[], Made], *, ma
         make: called the first time.
         machine: the object it is made for, if that has no name of its own.
     """
-    place = (id(circuit), len(circuit.data), id(machine), key)
+    place = (id(circuit), len(circuit.data), circuit.num_parameters, id(machine), key)
     known = _made.get(place)
     if known is not None and known[0]() is circuit:
         return known[2]

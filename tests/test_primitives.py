@@ -149,6 +149,8 @@ def test_a_circuit_is_placed_once_and_its_sites_are_known_after_swaps():
     assert abs(np.vdot(wanted, amplitudes[:, 0])) == pytest.approx(1.0, abs=1e-9)
     circuit.x(0)
     assert once(circuit, "line", lambda: "grown") == "grown"
+    circuit.assign_parameters(row[0], inplace=True)
+    assert once(circuit, "line", lambda: "bound") == "bound"
 
 
 def test_what_a_machine_cannot_run_is_refused_before_it_is_asked():

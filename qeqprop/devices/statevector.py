@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -14,8 +15,9 @@ from qeqprop.checks import check_fields
 from qeqprop.counts import Readings, check_shots, run_by_reading, stream
 from qeqprop.engine.bases import MeasurementBasis, rotate
 from qeqprop.engine.circuit_conversion import from_qiskit
-from qeqprop.engine.circuits import expectations, sample, states
+from qeqprop.engine.circuits import Circuit, expectations, sample, states
 from qeqprop.interfaces import Expectations, FloatArray, Measured, Measurement, PauliSums
+from qeqprop.placement import once
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Statevector:
         """See `interfaces.Device`."""
         if self.shots is not None:
             return run_by_reading(self, measurement, shots=shots, key=key)
-        amplitudes = states(from_qiskit(measurement.circuit), measurement.parameters)
+        amplitudes = states(_compiled(measurement.circuit), measurement.parameters)
         each = PauliSums(measurement.strings, np.eye(len(measurement.strings)))
         values = np.einsum("bos,bs->bo", measurement.weights, expectations(amplitudes, each))
         return Measured(Expectations.exact(values), 0)
@@ -58,7 +60,7 @@ class Statevector:
     ) -> Readings:
         """See `counts.SamplingDevice`."""
         numbers = check_shots(shots, len(bases))
-        amplitudes = states(from_qiskit(circuit), parameters)
+        amplitudes = states(_compiled(circuit), parameters)
         outcomes = [
             np.concatenate(
                 [
@@ -69,3 +71,8 @@ class Statevector:
             for position, (basis, number) in enumerate(zip(bases, numbers, strict=True))
         ]
         return Readings(bases, outcomes)
+
+
+def _compiled(circuit: QuantumCircuit) -> Circuit:
+    """The circuit in layers, converted once."""
+    return once(circuit, "compiled", partial(from_qiskit, circuit))
