@@ -1,10 +1,11 @@
 """Minimisations whose values are measured: every call is one job for the whole batch, every row steps by itself.
 
-Three ways, by what a call costs for each row of the batch:
+Four ways, by what a call costs for each row of the batch:
 
 * `rotosolve`: 3 points; each call sets one angle to its best value, for a sine is known by three points.
 * `spsa`: 2 points; each call steps along one random direction of all angles.
 * `gradient_steps`: ``2 n_angles`` points; each call steps along the gradient found by parameter shifts.
+* `natural_steps`: the same; each call steps along the natural gradient, whose metric is computed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _CALIBRATION = 5  # calls that measure the slopes to be expected
 
 # Adam, whose rate falls to a twentieth
 _RATE, _LAST_RATE, _MEAN, _SQUARE = 0.1, 0.05, 0.9, 0.99
+
+_STIFFNESS = 0.02  # added to the metric, in which a free angle of a qubit weighs a quarter
+_LONGEST = 1.0  # radians: the longest natural step
 
 
 def rotosolve(values: Values, points: FloatArray, *, most: int) -> FloatArray:
@@ -99,12 +103,48 @@ def gradient_steps(slopes: Slopes, points: FloatArray, *, most: int) -> FloatArr
         gradient = slopes(points)
         mean = _MEAN * mean + (1 - _MEAN) * gradient
         square = _SQUARE * square + (1 - _SQUARE) * gradient**2
-        rate = _RATE * _LAST_RATE ** ((step - 1) / max(1, most - 1))
+        rate = _RATE * _falling(step, most)
         size = np.sqrt(square / (1 - _SQUARE**step))
         points -= rate * mean / (1 - _MEAN**step) / np.maximum(size, np.finfo(np.float64).tiny)
         kept += points if step > most - n_kept else 0.0
         _tell("VQE", step - 1, most, gradient)
     return kept / n_kept
+
+
+def natural_steps(
+    slopes: Slopes, metrics: Callable[[FloatArray], FloatArray], points: FloatArray, *, times: FloatArray, most: int
+) -> FloatArray:
+    """Steps of imaginary time with a falling length, (rows, n_parameters): the mean of the last quarter of the walk.
+
+    A step is ``-time (F + r) ^-1 grad / 2`` with the metric F of the states, which makes it independent of how angles
+    are chosen; r keeps shot noise out of directions in which the state hardly moves.
+
+    Args:
+        slopes: measured gradients.
+        metrics: from points to F, (rows, n_parameters, n_parameters), the real part of the quantum geometric tensor.
+        points: (rows, n_parameters).
+        times: (rows,) of the first steps, in units of one over the energy.
+        most: jobs.
+
+    Source: Stokes, Izaac, Killoran and Carleo, Quantum 4, 269 (2020).
+    """
+    points, kept = points.copy(), np.zeros_like(points)
+    n_kept = max(1, int(_AVERAGED * most))
+    stiffness = _STIFFNESS * np.eye(points.shape[1])
+    for step in range(1, most + 1):
+        gradient = slopes(points)
+        moves = np.linalg.solve(metrics(points) + stiffness, gradient[:, :, None])[:, :, 0]
+        moves *= 0.5 * (times * _falling(step, most))[:, None]
+        lengths = np.linalg.norm(moves, axis=1, keepdims=True)
+        points -= moves * np.minimum(1.0, _LONGEST / np.maximum(lengths, np.finfo(np.float64).tiny))
+        kept += points if step > most - n_kept else 0.0
+        _tell("natural gradient", step - 1, most, gradient)
+    return kept / n_kept
+
+
+def _falling(step: int, most: int) -> float:
+    """From 1 in the first step to a twentieth in the last."""
+    return _LAST_RATE ** ((step - 1) / max(1, most - 1))
 
 
 def _tell(name: str, call: int, most: int, moves: FloatArray) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
 
+from qeqprop.engine.circuit_conversion import from_qiskit
+from qeqprop.engine.circuit_hessian import metric
 from qeqprop.interfaces import FloatArray, IntArray, Measure, Measurement, PauliSums
 from qeqprop.parameter_shift import Unshared, shifted_gradient, unshared
-from qeqprop.shot_descent import gradient_steps, rotosolve, spsa
+from qeqprop.shot_descent import gradient_steps, natural_steps, rotosolve, spsa
 from qeqprop.solvers._measured_states import used_strings
 
-Method = Literal["gradient", "rotosolve", "spsa"]
+Method = Literal["gradient", "natural", "rotosolve", "spsa"]
+
+METRIC_SITES = 10
+"""The metric of a natural gradient is computed from simulated states up to this many sites."""
 
 _PURPOSE = 0x56514553  # keeps the directions apart from other streams of the call
 
@@ -34,9 +40,14 @@ class DeviceSearch:
 
     def find(self, method: Method, points: FloatArray, most: int, key: tuple[int, ...]) -> FloatArray:
         """The angles (batch, n_parameters) after `most` jobs."""
-        if method == "gradient":
-            angles = unshared(self._circuit)
-            return gradient_steps(lambda at: self._slopes(angles, at), points, most=most)
+        if method in ("gradient", "natural"):
+            slopes = partial(self._slopes, unshared(self._circuit))
+            if method == "gradient":
+                return gradient_steps(slopes, points, most=most)
+            _check_metric(self._circuit.num_qubits)
+            times = 1.0 / np.maximum(np.linalg.norm(self._weights, axis=1), np.finfo(np.float64).tiny)
+            metrics = partial(metric, from_qiskit(self._circuit))
+            return natural_steps(slopes, metrics, points, times=times, most=most)
         if method == "rotosolve":
             check_single_angles(self._circuit)
             return rotosolve(self._values, points, most=most)
@@ -62,6 +73,14 @@ class DeviceSearch:
         found = np.empty_like(points)
         found[self._order] = np.real(answer.values)[:, 0]
         return found
+
+
+def _check_metric(sites: int) -> None:
+    if sites > METRIC_SITES:
+        raise ValueError(
+            f"Argument `method` must not be 'natural' above {METRIC_SITES} sites, but the network has {sites}: the "
+            "metric is computed from simulated states, since to measure it takes a job for each pair of angles."
+        )
 
 
 def check_single_angles(circuit: QuantumCircuit) -> None:

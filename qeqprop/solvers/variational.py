@@ -68,7 +68,8 @@ class Variational:
     * ``angles="device"``: by measured energies, one job for each iteration of the whole batch, `iterations` jobs for
       each call. A search by shots ends within their noise, not at a stationary point; nudged differences of such states
       hold that as a bias which no error bar shows. With ``method="gradient"`` a job has two rows for each angle and
-      state (parameter shifts), with "rotosolve" three rows and with "spsa" two for each state.
+      state (parameter shifts), and with "natural", whose metric is computed from simulated states up to 10 sites; with
+      "rotosolve" it has three rows and with "spsa" two for each state.
 
     Energies and certificates are those of the states without noise, simulated up to 10 sites (nan and not converged
     beyond); with `certify_variance` the residual is measured.
