@@ -23,6 +23,7 @@ _ROUNDING = 1e-13  # relative change of a value that may be rounding
 _CURVATURE = 1e-10  # smallest cosine between a step and the change of the gradient that tells a curvature
 _FIRST_REACH = 0.5
 _REACH = 1.5  # longest step, in radians: beyond, no model of a circuit holds
+_MOST_ENTRIES = 1 << 27  # of all inverse Hessians: 1 GiB
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -69,6 +70,9 @@ def descend(
         inverses: (rows, n_parameters, n_parameters) inverse Hessians to start from, such as those of a nearby descent.
         name: for those who listen to `iterations`.
 
+    Raises:
+        ValueError: if the inverse Hessians would need more than 1 GiB.
+
     Source: Nocedal & Wright, Numerical Optimization (2006), chapter 6; Hager & Zhang, SIAM J. Optim. 16, 170 (2005) for
     the slope that decides.
     """
@@ -113,6 +117,13 @@ class _State(NamedTuple):
 
 
 def _begin(objective: Objective, points: FloatArray, inverses: FloatArray | None) -> _State:
+    count, size = points.shape
+    if count * size**2 > _MOST_ENTRIES:
+        room = int((_MOST_ENTRIES / count) ** 0.5)
+        raise ValueError(
+            f"Argument `points` must have at most {room} parameters for {count} rows, since each row keeps a "
+            f"matrix, but has {size}: take an ansatz with fewer layers, or smaller batches."
+        )
     rows = np.arange(len(points))
     values, gradients = objective(rows, points)
     fresh = np.full(len(points), inverses is None)

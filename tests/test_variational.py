@@ -87,6 +87,11 @@ def test_descent_stops_where_it_is_told_to_and_says_so():
     assert heard[-1].distance == pytest.approx(np.linalg.norm(found.gradients[0]))
 
 
+def test_descent_refuses_more_parameters_than_it_has_room_for():
+    with pytest.raises(ValueError, match=r"at most 8192 parameters for 2 rows, .* but has 20000"):
+        descend(rosenbrock, np.zeros((2, 20000)), tolerances=np.ones(2), most=3)
+
+
 # --- the circuit's states and slopes ----------------------------------------------------------------------------
 
 
