@@ -27,6 +27,7 @@ from qeqprop.runfile import Problem, RunFile
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.dmrg import DMRG
 from qeqprop.solvers.exact import Exact
+from qeqprop.solvers.imaginary_time import ImaginaryTime
 from qeqprop.solvers.sampled import Sampled
 from qeqprop.solvers.typical import Typical
 from qeqprop.solvers.variational import Variational
@@ -47,7 +48,7 @@ _PARTS: Mapping[str, tuple[type, str | None]] = {
 
 _WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG)
 _WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic)
-_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical, Variational, Adiabatic)
+_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical, Variational, Adiabatic, ImaginaryTime)
 """What the solvers of this package cannot do; others say so themselves, in their first call."""
 
 
