@@ -115,7 +115,10 @@ def assemble(file: RunFile) -> Setup:
     if "device" in resolved:
         resolved["device"] = _checksums(resolved["device"], "hardware_profiles")
     resolved["train"] = {name: value for name, value in vars(plan).items() if value is not None}
-    return Setup(resolved=resolved, versions=_versions(parts.values()), seed=seed, plan=plan, **built)
+    versions = _versions(parts.values())
+    if built["device"] is not None:
+        versions["qiskit-aer"] = metadata.version("qiskit-aer")
+    return Setup(resolved=resolved, versions=versions, seed=seed, plan=plan, **built)
 
 
 def rebuild(name: str, resolved: Mapping[str, Any], beside: Path) -> Any:
