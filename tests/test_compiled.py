@@ -299,3 +299,20 @@ def test_a_failure_on_another_thread_is_raised():
     for tasks in ([fail], [fail, list], [list, fail]):
         with pytest.raises(ArithmeticError, match="lost"):
             run(tasks)
+
+
+@pytest.mark.parametrize("digits", [8, 6, 4])
+@pytest.mark.parametrize("batch", [1, 9])
+def test_copies_of_a_state_that_cancel_are_searched_again(digits, batch):
+    """Parameters that training on iris met: the Ritz residual was below its goal, the measured one 1e-2."""
+    network = transverse_ising(sites=5)
+    pairs = [0.02155356, -0.10942680, 0.75062314, -0.00526675, 0.25570610, -1.18188867, 1.66616169]
+    pairs += [0.73318922, -0.35645688, -0.20330458]
+    fields = [-0.21267646, -3.69097455, -3.92718054, 0.48177749, 3.92071001]
+    coefficients = np.tile(np.round([-1.0] * 5 + pairs + fields, digits), (batch, 1))
+    goals = np.full(batch, 1e-11 * np.abs(coefficients[0]).sum())
+    found = compiled.lowest_states(layout_of(PauliTable.of(network.strings)), coefficients, 2, 1, goals)
+    assert np.all(found.residuals[:, 0] < 2 * goals)
+    strings = [dense_string(label) for label in network.strings.to_labels()]
+    exact = np.linalg.eigvalsh(np.einsum("s,sij->ij", coefficients[0], strings))
+    np.testing.assert_allclose(found.energies[:, 0], exact[0], rtol=0, atol=1e-12 * np.abs(coefficients[0]).sum())

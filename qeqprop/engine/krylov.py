@@ -36,6 +36,10 @@ from qeqprop.engine.tridiagonal import PRECISION, SCRATCH, lowest_pair
 SKEW = 136
 """Doubles between vectors of a workspace: the same amplitude of two vectors falls into different cache sets."""
 
+ATTEMPTS = 4
+"""Searches for one state: without orthogonalisation a Krylov space may hold copies of it that cancel in the Ritz
+vector. Only the measured residual tells, and the next search begins with what is left."""
+
 _EXHAUSTED = 1e-13  # of the norm: the Krylov space holds everything the start can reach
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -120,7 +124,7 @@ def lowest_state(
     alive, theta, dots, frozen = tables[8, 0], tables[8, 1], tables[8, 2], tables[8, 3]
     sums, weights = tables[9, :2].reshape(-1), tables[9, 2:6].reshape(-1)
     scratch = tables[10, :SCRATCH]
-    total = 0
+    total, attempts = 0, 0
     while True:
         copy((basis, x), sums, sums, begin, end, tag)
         wait(team)
@@ -235,24 +239,30 @@ def lowest_state(
             )
             axpy_four(rows, weights, weights, begin, end, tag)
         wait(team)
-        if done or total >= max_steps:
-            break
-    project_out(size, x, known, n_known, dots, team, tag)
-    inner(size, x, x, dots, team, tag)
-    for lane in range(lanes):
-        weights[lane] = 1.0 / math.sqrt(dots[lane])
-    scale((x,), weights, weights, begin, end, tag)
-    wait(team)
-    apply(operator, x, basis, energies, team, tag)
-    add_up(team, energies, lanes)
-    for lane in range(lanes):
-        weights[lane], weights[lanes + lane], weights[2 * lanes + lane] = 1.0, -energies[lane], 0.0
-        residuals[lane] = 0.0
-    three_term((basis, x, x), weights, residuals, begin, end, tag)
-    add_up(team, residuals, lanes)
-    for lane in range(lanes):
-        residuals[lane] = math.sqrt(residuals[lane])
-    return total + 1
+        if not done and total < max_steps:
+            continue
+        project_out(size, x, known, n_known, dots, team, tag)
+        inner(size, x, x, dots, team, tag)
+        for lane in range(lanes):
+            weights[lane] = 1.0 / math.sqrt(dots[lane])
+        scale((x,), weights, weights, begin, end, tag)
+        wait(team)
+        apply(operator, x, basis, energies, team, tag)
+        add_up(team, energies, lanes)
+        total += 1
+        for lane in range(lanes):
+            weights[lane], weights[lanes + lane], weights[2 * lanes + lane] = 1.0, -energies[lane], 0.0
+            residuals[lane] = 0.0
+        three_term((basis, x, x), weights, residuals, begin, end, tag)
+        add_up(team, residuals, lanes)
+        missed = False
+        for lane in range(lanes):
+            residuals[lane] = math.sqrt(residuals[lane])
+            goal = max(goals[lane], ease * (energies[lane] - floors[lane]))
+            missed = missed or residuals[lane] > 2.0 * goal
+        attempts += 1
+        if not missed or attempts == ATTEMPTS or total >= max_steps:
+            return total
 
 
 TABLES = 11

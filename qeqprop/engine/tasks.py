@@ -34,10 +34,6 @@ from qeqprop.engine.tridiagonal import SCRATCH
 EASE = 0.05
 """The residual of a state that only tells a gap, as a part of that gap; the error of the gap is of second order."""
 
-ATTEMPTS = 4
-"""Searches for one state: Lanczos without orthogonalisation may mix copies of it that cancel, which only the measured
-residual tells; the next search begins with what is left."""
-
 FLOOR = 1e-2
 """The least entry of the preconditioner, as a part of the sum of the coefficients: without flips it would vanish."""
 
@@ -184,17 +180,10 @@ def settle(
             wait(team)
             project_out(size, at(x, 0), at(known, 0), state * copies, energy, team, tag)
             ease = 0.0 if state < n_accurate else EASE
-            for _ in range(ATTEMPTS):
-                lowest_state(
-                    operator, at(x, 0), at(basis, 0), n_rows, at(known, 0), state * copies, norm, goal, ease, floor,
-                    energy, residual, tables, team, max_steps, tag,
-                )  # fmt: skip
-                missed = False
-                for lane in range(lanes):
-                    missed = missed or residual[lane] > 2.0 * max(goal[lane], ease * (energy[lane] - floor[lane]))
-                wait(team)
-                if not missed:
-                    break
+            lowest_state(
+                operator, at(x, 0), at(basis, 0), n_rows, at(known, 0), state * copies, norm, goal, ease, floor,
+                energy, residual, tables, team, max_steps, tag,
+            )  # fmt: skip
             if team.rank == 0:
                 for lane in range(lanes):
                     energies[rows[lane], state] = energy[lane]
