@@ -20,6 +20,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from qiskit.circuit import QuantumCircuit
 
+from qeqprop.checks import finite_array
 from qeqprop.engine.bases import MeasurementBasis, needed_bases
 from qeqprop.engine.circuits import is_whole
 from qeqprop.interfaces import Canary, Device, Expectations, FloatArray, IntArray, Measured, Measurement
@@ -56,6 +57,37 @@ class Readings:
         return sum(outcomes.size for outcomes in self.outcomes) + self.extra_shots
 
 
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """What is to be read from a circuit: every row in every basis.
+
+    Attributes:
+        parameters: (rows, n_parameters) in the order of the parameters of the circuit.
+        bases: the settings.
+        shots: for each row; one number, or one for each basis.
+        key: names the random streams; every row and basis has one of its own.
+        canary: whether a noisy device adds its canary.
+
+    Raises:
+        ValueError: for parameters that are not finite, and shots that cannot be taken.
+    """
+
+    parameters: FloatArray
+    bases: Sequence[MeasurementBasis]
+    shots: int | Sequence[int]
+    key: tuple[int, ...]
+    canary: bool = True
+
+    def __post_init__(self) -> None:
+        finite_array("parameters", self.parameters, "(rows, n_parameters)", (None, None))
+        check_shots(self.shots, len(self.bases))
+
+    @property
+    def shots_by_basis(self) -> list[int]:
+        """The shots of each row, (n_bases,)."""
+        return check_shots(self.shots, len(self.bases))
+
+
 class SamplingDevice(Device, Protocol):
     """A device that gives single outcomes, so that others may wrap it: mitigation, allocation, extrapolation."""
 
@@ -64,23 +96,8 @@ class SamplingDevice(Device, Protocol):
         """Its own number of shots for each row and basis; None where every call has to say it."""
         ...
 
-    def read(
-        self,
-        circuit: QuantumCircuit,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-    ) -> Readings:
-        """Measures every row in every basis.
-
-        Args:
-            circuit: without measurements.
-            parameters: (rows, n_parameters) in the order of ``circuit.parameters``.
-            bases: the settings.
-            shots: for each row; one number, or one for each basis.
-            key: names the random streams; every row and basis has one of its own.
-        """
+    def read(self, circuit: QuantumCircuit, readout: Readout) -> Readings:
+        """Measures a circuit without measurements: every row in every basis."""
         ...
 
 
@@ -100,7 +117,7 @@ def run_by_reading(
     number = check_shots(device.shots if shots is None else shots, 1)[0]
     if not bases or not measurement.rows:
         return Measured(estimate(Readings((), ()), measurement), 0)
-    readings = device.read(measurement.circuit, measurement.parameters, bases, number, key)
+    readings = device.read(measurement.circuit, Readout(measurement.parameters, bases, number, key))
     return Measured(estimate(readings, measurement), readings.shots, readings.canary)
 
 

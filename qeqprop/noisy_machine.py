@@ -8,7 +8,6 @@ simulation of the body serves all bases, and every row and basis draws its shots
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,9 +16,7 @@ from qiskit.quantum_info import SuperOp
 
 from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
 from qeqprop.calibration import Calibration
-from qeqprop.checks import finite_array
-from qeqprop.counts import Readings, canary_of, check_shots, stream
-from qeqprop.engine.bases import MeasurementBasis
+from qeqprop.counts import Readings, Readout, canary_of, stream
 from qeqprop.interfaces import FloatArray, IntArray
 from qeqprop.pauli_transfer import Program, compile_noisy, run_noisy
 from qeqprop.placement import Placed, ending, there_and_back
@@ -47,36 +44,24 @@ class NoisyMachine:
         return gate_noise(calibration, name, qubits) if name != "rz" else None
 
 
-def read_noisy(
-    placed: Placed,
-    parameters: FloatArray,
-    bases: Sequence[MeasurementBasis],
-    shots: int | Sequence[int],
-    key: tuple[int, ...],
-    *,
-    canary: bool = True,
-) -> Readings:
-    """Measures every row in every basis, and the canary, on the machine of a placed circuit.
+def read_noisy(placed: Placed, readout: Readout) -> Readings:
+    """Measures every row in every basis, and a canary, on the machine of a placed circuit.
 
     Args:
         placed: with a `NoisyMachine` as its simulator.
-        parameters: (rows, n_parameters) of the original circuit.
-        bases: the settings.
-        shots: for each row; one number, or one for each basis.
-        key: names the random streams.
-        canary: whether the circuit of the first row and its inverse are measured as well.
+        readout: what is to be read; the canary is the circuit of the first row and its inverse.
 
     Raises:
         ValueError: for too many sites.
     """
-    numbers = check_shots(shots, len(bases))
-    values = placed.values(finite_array("parameters", parameters, "(rows, n_parameters)", (None, None)))
+    bases, numbers, key = readout.bases, readout.shots_by_basis, readout.key
+    values = placed.values(readout.parameters)
     states = noisy_states(placed, values)
     outcomes: list[IntArray] = []
     for position, (basis, number) in enumerate(zip(bases, numbers, strict=True)):
         likely = probabilities(placed, states, basis.letters)
         outcomes.append(np.stack([_draw(row, number, stream(key, at, position)) for at, row in enumerate(likely)]))
-    if not canary:
+    if not readout.canary:
         return Readings(bases, outcomes)
     back = run_noisy(_there_and_back(placed), values[:1])
     in_z = probabilities(placed, back, "Z" * len(placed.sites))[0]

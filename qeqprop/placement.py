@@ -7,23 +7,20 @@ never move to other qubits by themselves: `Placed.sites` is the one place that k
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from qiskit import transpile
 from qiskit.circuit import ClassicalRegister, QuantumCircuit
 from qiskit.transpiler import Target
 
-from qeqprop.counts import MAX_SITES, Readings, SamplingDevice
-from qeqprop.engine.bases import MeasurementBasis
+from qeqprop.checks import check_shape
+from qeqprop.counts import MAX_SITES, Readings, Readout, SamplingDevice
 from qeqprop.interfaces import Device, FloatArray, IntArray
 from qeqprop.qubit_choice import choose_qubits
-
-Made = TypeVar("Made")
 
 GATES = "id h x y z s sdg t tdg sx sxdg p rx ry rz cx cz swap rxx ryy rzz rzx"
 """What every simulator knows by name, of the gates that circuits here are made of."""
@@ -64,17 +61,8 @@ class PlacingDevice(SamplingDevice, Protocol):
         """The circuit on its qubits, always the same ones."""
         ...
 
-    def read_placed(
-        self,
-        placed: Placed,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-        *,
-        canary: bool = True,
-    ) -> Readings:
-        """`SamplingDevice.read` of a placed circuit; without its canary if that is not wanted."""
+    def read_placed(self, placed: Placed, readout: Readout) -> Readings:
+        """`SamplingDevice.read` of a placed circuit."""
         ...
 
 
@@ -86,6 +74,13 @@ def as_placing(device: Device) -> PlacingDevice:
             f"Argument `device` must be a device that places circuits, such as Profile() or Aer(), but is {name}."
         )
     return cast(PlacingDevice, device)
+
+
+def read_by_placing(device: PlacingDevice, circuit: QuantumCircuit, readout: Readout) -> Readings:
+    """`SamplingDevice.read` of a device that places circuits."""
+    wanted = (None, circuit.num_parameters)
+    check_shape("parameters", readout.parameters, "(rows, n_parameters)", wanted)
+    return device.read_placed(device.place(circuit), readout)
 
 
 def place(
@@ -242,27 +237,3 @@ def _measured(placed: Placed, circuit: QuantumCircuit) -> QuantumCircuit:
     circuit.add_register(bits)
     circuit.measure(placed.sites, bits)
     return circuit
-
-
-# --- remembering ------------------------------------------------------------------------------------------------
-
-_made: dict[tuple[Hashable, ...], tuple[weakref.ref[QuantumCircuit], Any, Any]] = {}
-
-
-def once(circuit: QuantumCircuit, key: Hashable, make: Callable[[], Made], *, machine: Any = None) -> Made:
-    """What ``make`` makes of a circuit, remembered as long as the circuit lives and is neither added to nor bound.
-
-    Args:
-        circuit: the very object; an equal one is made anew.
-        key: names the settings and what is made.
-        make: called the first time.
-        machine: the object it is made for, if that has no name of its own.
-    """
-    place = (id(circuit), len(circuit.data), circuit.num_parameters, id(machine), key)
-    known = _made.get(place)
-    if known is not None and known[0]() is circuit:
-        return known[2]
-    made = make()
-    # the machine is kept, so that no other can come to have its id
-    _made[place] = (weakref.ref(circuit, lambda _: _made.pop(place, None)), machine, made)
-    return made

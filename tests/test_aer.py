@@ -9,7 +9,7 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import DensityMatrix, PauliList
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
-from qeqprop.counts import estimate
+from qeqprop.counts import Readout, estimate
 from qeqprop.devices.aer import Aer
 from qeqprop.engine.bases import needed_bases
 from qeqprop.interfaces import Measurement
@@ -101,7 +101,7 @@ def test_bases_may_have_shots_of_their_own():
     measurement = measurement_of()
     bases = needed_bases(measurement.strings, measurement.weights)
     assert len(bases) == 3
-    readings = Aer().read(measurement.circuit, measurement.parameters, bases, [100, 4000, 100], (5,))
+    readings = Aer().read(measurement.circuit, Readout(measurement.parameters, bases, [100, 4000, 100], (5,)))
     assert [rows.shape for rows in readings.outcomes] == [(2, 100), (2, 4000), (2, 100)]
     assert readings.shots == 2 * 4200
     assert not np.array_equal(readings.outcomes[0], readings.outcomes[2])

@@ -10,7 +10,7 @@ from oracles import dense_string
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
 
-from qeqprop.counts import Readings, canary_of, check_shots, estimate, moments, stream
+from qeqprop.counts import Readings, Readout, canary_of, check_shots, estimate, moments, stream
 from qeqprop.engine.bases import MeasurementBasis, measurement_bases, needed_bases
 from qeqprop.interfaces import Measurement
 from qeqprop.networks.cluster_ising import cluster_sensor
@@ -158,3 +158,15 @@ def test_shots_without_an_error_bar_are_refused(shots):
         check_shots(shots, 2)
     with pytest.raises(ValueError, match="one for each basis"):
         check_shots([10, 10, 10], 2)
+
+
+def test_a_readout_that_cannot_be_taken_is_refused():
+    bases, row = measurement_bases(PauliList(["IZ", "XX"])), np.zeros((1, 2))
+    assert Readout(row, bases, 7, (1,)).shots_by_basis == [7, 7]
+    assert Readout(row, bases, [7, 9], (1,)).shots_by_basis == [7, 9]
+    with pytest.raises(ValueError, match="one for each basis"):
+        Readout(row, bases, [7], (1,))
+    with pytest.raises(ValueError, match="`shots` must be an integer at least 2"):
+        Readout(row, bases, 1, (1,))
+    with pytest.raises(ValueError, match="`parameters` must be finite"):
+        Readout(np.full((1, 2), np.nan), bases, 7, (1,))

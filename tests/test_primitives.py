@@ -17,10 +17,15 @@ from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 
+from qeqprop.counts import Readout
+from qeqprop.devices.aer import Aer
 from qeqprop.devices.backend import Backend
 from qeqprop.devices.primitive import Primitive
+from qeqprop.devices.profile import Profile
+from qeqprop.engine.bases import measurement_bases
 from qeqprop.interfaces import Measurement
-from qeqprop.placement import check_supported, once, place_on, with_measurement
+from qeqprop.placement import check_supported, place_on, with_measurement
+from qeqprop.remembering import once
 
 STRINGS = PauliList(["III", "IIZ", "ZZI", "XXI", "IYX"])
 LINE = [[0, 1], [1, 2], [2, 3], [3, 4]]
@@ -127,9 +132,8 @@ def test_what_would_fake_errors_is_refused(make, message):
 def test_an_estimator_that_hides_its_noise_is_refused():
     with pytest.raises(ValueError, match="the standard error zero for a value that is no eigenvalue"):
         Primitive(StatevectorEstimator()).run(measurement_of(), shots=100, key=(1,))
-    bases = []
     with pytest.raises(ValueError, match="is an estimator and gives no single outcomes"):
-        Primitive(EstimatorV2()).read(circuit_of(), np.zeros((1, 4)), bases, 10, (1,))
+        Primitive(EstimatorV2()).read(circuit_of(), Readout(np.zeros((1, 4)), [], 10, (1,)))
 
 
 def test_a_circuit_is_placed_once_and_its_sites_are_known_after_swaps():
@@ -164,7 +168,7 @@ def test_what_a_machine_cannot_run_is_refused_before_it_is_asked():
         crooked.h(2)
         check_supported(crooked, quiet_machine().target)
     with pytest.raises(ValueError, match="`parameters` must be finite"):
-        Backend(quiet_machine()).read(circuit_of(), np.full((1, 4), np.nan), [], 10, (1,))
+        Backend(quiet_machine()).read(circuit_of(), Readout(np.full((1, 4), np.nan), [], 10, (1,)))
 
 
 def test_gates_with_bounded_angles_take_no_parameters():
@@ -176,3 +180,10 @@ def test_gates_with_bounded_angles_take_no_parameters():
     target.add_instruction(RZZGate(Parameter("angle")), edges, angle_bounds=[(0, np.pi / 2)])
     placed = place_on(circuit_of(), target)
     assert "rzz" not in placed.circuit.count_ops()
+
+
+def test_the_number_of_parameters_is_checked_before_anything_is_placed():
+    basis = measurement_bases(PauliList(["IIZ"]))
+    for device in (Primitive(), Backend(quiet_machine()), Aer(), Profile()):
+        with pytest.raises(ValueError, match=r"`parameters` must have shape \(rows, n_parameters\) = \(_, 4\)"):
+            device.read(circuit_of(), Readout(np.zeros((1, 3)), basis, 10, (1,)))

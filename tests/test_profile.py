@@ -11,6 +11,7 @@ from qiskit.quantum_info import DensityMatrix, Operator, Pauli, PauliList
 from qeqprop import pauli_transfer
 from qeqprop.calibrated_backend import CalibratedBackend
 from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
+from qeqprop.counts import Readout
 from qeqprop.devices.profile import Profile
 from qeqprop.engine.bases import measurement_bases
 from qeqprop.fractional_gates import bounded
@@ -151,7 +152,8 @@ def test_prepared_states_show_the_readout_alone():
     placed, cut = device.place(circuit), device.calibration.cut(device.qubits(circuit))
     basis = measurement_bases(PauliList(["I" * (5 - site) + "Z" + "I" * site for site in range(6)]))
     for bit in (0, 1):
-        readings = device.read_placed(prepared(placed, bit), np.zeros((1, 0)), basis, 20_000, (3, bit), canary=False)
+        asked = Readout(np.zeros((1, 0)), basis, 20_000, (3, bit), canary=False)
+        readings = device.read_placed(prepared(placed, bit), asked)
         assert readings.shots == 20_000
         assert readings.canary is None
         for site in range(6):

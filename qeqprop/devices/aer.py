@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -12,11 +11,11 @@ from annotated_types import Ge
 from qiskit import transpile
 from qiskit.circuit import QuantumCircuit
 
-from qeqprop.checks import check_fields, finite_array
-from qeqprop.counts import Readings, canary_of, check_shots, run_by_reading, stream
-from qeqprop.engine.bases import MeasurementBasis
+from qeqprop.checks import check_fields
+from qeqprop.counts import Readings, Readout, canary_of, run_by_reading, stream
 from qeqprop.interfaces import FloatArray, IntArray, Measured, Measurement
-from qeqprop.placement import GATES, Placed, mirrored, once, place, with_measurement
+from qeqprop.placement import GATES, Placed, mirrored, place, read_by_placing, with_measurement
+from qeqprop.remembering import once
 
 DENSE_SITES = 9
 """Up to here one density matrix is cheaper than a thousand noisy trajectories."""
@@ -67,34 +66,18 @@ class Aer:
         """See `interfaces.Device`."""
         return run_by_reading(self, measurement, shots=shots, key=key)
 
-    def read(
-        self,
-        circuit: QuantumCircuit,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-    ) -> Readings:
+    def read(self, circuit: QuantumCircuit, readout: Readout) -> Readings:
         """See `counts.SamplingDevice`."""
-        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+        return read_by_placing(self, circuit, readout)
 
     def place(self, circuit: QuantumCircuit) -> Placed:
         """See `placement.PlacingDevice`."""
         return once(circuit, "aer", partial(place, circuit, self._translate, self._in_place), machine=self.noise)
 
-    def read_placed(
-        self,
-        placed: Placed,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-        *,
-        canary: bool = True,
-    ) -> Readings:
+    def read_placed(self, placed: Placed, readout: Readout) -> Readings:
         """See `placement.PlacingDevice`."""
         simulator = self._simulator(placed.circuit.num_qubits)
-        return read_on_aer(simulator, placed, parameters, bases, shots, key, canary=canary)
+        return read_on_aer(simulator, placed, readout)
 
     def _translate(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """To gates that Aer, or the noise model, knows by name."""
@@ -123,32 +106,19 @@ def aer_simulator(method: str, noise: Any, num_qubits: int) -> Any:
     return AerSimulator(method=method, noise_model=noise, max_parallel_shots=1, **options)
 
 
-def read_on_aer(
-    simulator: Any,
-    placed: Placed,
-    parameters: FloatArray,
-    bases: Sequence[MeasurementBasis],
-    shots: int | Sequence[int],
-    key: tuple[int, ...],
-    *,
-    canary: bool = True,
-) -> Readings:
+def read_on_aer(simulator: Any, placed: Placed, readout: Readout) -> Readings:
     """Measures every row in every basis, and with noise the canary: one Aer job for each different number of shots.
 
     Args:
         simulator: an `AerSimulator`.
         placed: the circuit, translated for it.
-        parameters: (rows, n_parameters) of the original circuit.
-        bases: the settings.
-        shots: for each row; one number, or one for each basis.
-        key: names the random streams.
-        canary: whether a canary is wanted, if there is noise.
+        readout: what is to be read.
     """
-    numbers = check_shots(shots, len(bases))
-    values = placed.values(finite_array("parameters", parameters, "(rows, n_parameters)", (None, None)))
+    bases, numbers = readout.bases, readout.shots_by_basis
+    values = placed.values(readout.parameters)
     circuits = [with_measurement(placed, basis.letters) for basis in bases]
     points = [values] * len(bases)
-    noisy = canary and simulator.options.noise_model is not None
+    noisy = readout.canary and simulator.options.noise_model is not None
     if noisy:
         circuits.append(mirrored(placed))
         points.append(values[:1])
@@ -156,7 +126,7 @@ def read_on_aer(
     outcomes: list[IntArray] = [np.empty(0, dtype=np.int64)] * len(circuits)
     for job, number in enumerate(sorted(set(numbers))):
         chosen = [index for index, wanted in enumerate(numbers) if wanted == number]
-        seed = int(stream(key, job).generate_state(1, np.uint64)[0] >> np.uint64(2))
+        seed = int(stream(readout.key, job).generate_state(1, np.uint64)[0] >> np.uint64(2))
         drawn = _job(
             simulator, [circuits[index] for index in chosen], [points[index] for index in chosen], number, seed
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Gt, Le
 
 from qeqprop.checks import check_fields
-from qeqprop.counts import as_sampling, check_shots, contributions, estimate, run_by_reading
+from qeqprop.counts import Readout, as_sampling, check_shots, contributions, estimate, run_by_reading
 from qeqprop.devices.statevector import Statevector
 from qeqprop.engine.bases import needed_bases
 from qeqprop.interfaces import BoolArray, Device, Expectations, FloatArray, Measured, Measurement
@@ -59,10 +59,12 @@ class Allocated:
         first = max(2, round(self.pilot * number))
         if len(bases) < 2 or number < 2 * first or not measurement.rows:  # nothing to divide
             return run_by_reading(device, measurement, shots=number, key=key)
-        circuit, parameters = measurement.circuit, measurement.parameters
-        pilot = device.read(circuit, parameters, bases, first, (*key, 0))
+        circuit = measurement.circuit
+        few = Readout(measurement.parameters, bases, first, (*key, 0))
+        pilot = device.read(circuit, few)
         spread = np.sqrt(np.sum(contributions(pilot, measurement)[1], axis=(1, 2)))
-        rest = device.read(circuit, parameters, bases, divide(spread, (number - first) * len(bases), first), (*key, 1))
+        numbers = divide(spread, (number - first) * len(bases), first)
+        rest = device.read(circuit, replace(few, shots=numbers, key=(*key, 1)))
         part = first / number
         early, late = estimate(pilot, measurement), estimate(rest, measurement)
         joined = Expectations(

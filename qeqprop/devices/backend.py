@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -11,11 +10,11 @@ import numpy as np
 from annotated_types import Ge
 from qiskit.circuit import QuantumCircuit
 
-from qeqprop.checks import check_fields, finite_array
-from qeqprop.counts import Readings, canary_of, check_shots, run_by_reading
-from qeqprop.engine.bases import MeasurementBasis
+from qeqprop.checks import check_fields
+from qeqprop.counts import Readings, Readout, canary_of, run_by_reading
 from qeqprop.interfaces import FloatArray, IntArray, Measured, Measurement
-from qeqprop.placement import Placed, mirrored, once, place_on, with_measurement
+from qeqprop.placement import Placed, mirrored, place_on, read_by_placing, with_measurement
+from qeqprop.remembering import once
 
 
 @dataclass(frozen=True)
@@ -66,17 +65,9 @@ class Backend:
         """See `interfaces.Device`."""
         return run_by_reading(self, measurement, shots=shots, key=key)
 
-    def read(
-        self,
-        circuit: QuantumCircuit,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-    ) -> Readings:
+    def read(self, circuit: QuantumCircuit, readout: Readout) -> Readings:
         """See `counts.SamplingDevice`; the key is not used."""
-        finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.num_parameters))
-        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+        return read_by_placing(self, circuit, readout)
 
     def place(self, circuit: QuantumCircuit) -> Placed:
         """See `placement.PlacingDevice`."""
@@ -87,22 +78,13 @@ class Backend:
             machine=self.backend,
         )
 
-    def read_placed(
-        self,
-        placed: Placed,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-        *,
-        canary: bool = True,
-    ) -> Readings:
+    def read_placed(self, placed: Placed, readout: Readout) -> Readings:
         """See `placement.PlacingDevice`."""
-        numbers = check_shots(shots, len(bases))
+        bases, numbers = readout.bases, readout.shots_by_basis
         settings = [with_measurement(placed, basis.letters) for basis in bases]
-        values = placed.values(parameters)
+        values = placed.values(readout.parameters)
         rows = len(values)
-        mirror = [mirrored(placed).assign_parameters(values[0])] if canary else []
+        mirror = [mirrored(placed).assign_parameters(values[0])] if readout.canary else []
         alive = self._counted(mirror, max(numbers))
         outcomes: list[IntArray] = [np.empty((rows, 0), dtype=np.int64)] * len(bases)
         for number in sorted(set(numbers)):
@@ -111,7 +93,7 @@ class Backend:
             drawn = self._counted(bound, number)
             for place, index in enumerate(chosen):
                 outcomes[index] = drawn[place :: len(chosen)]
-        if not canary:
+        if not readout.canary:
             return Readings(bases, outcomes)
         return Readings(bases, outcomes, canary_of(alive[0], len(placed.sites)), extra_shots=alive.size)
 

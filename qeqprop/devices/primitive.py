@@ -12,11 +12,20 @@ from annotated_types import Ge
 from qiskit.circuit import QuantumCircuit
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2, StatevectorSampler
 
-from qeqprop.checks import check_fields, check_shape, finite_array
-from qeqprop.counts import Readings, canary_of, check_shots, run_by_reading, stream
-from qeqprop.engine.bases import MeasurementBasis, needed_bases
+from qeqprop.checks import check_fields, check_shape
+from qeqprop.counts import Readings, Readout, canary_of, check_shots, run_by_reading, stream
+from qeqprop.engine.bases import needed_bases
 from qeqprop.interfaces import Canary, Expectations, FloatArray, IntArray, Measured, Measurement
-from qeqprop.placement import Placed, mirrored, once, place_anywhere, place_on, there_and_back, with_measurement
+from qeqprop.placement import (
+    Placed,
+    mirrored,
+    place_anywhere,
+    place_on,
+    read_by_placing,
+    there_and_back,
+    with_measurement,
+)
+from qeqprop.remembering import once
 
 
 @dataclass(frozen=True)
@@ -78,48 +87,30 @@ class Primitive:
             )
         return run_by_reading(self, measurement, shots=shots, key=key)
 
-    def read(
-        self,
-        circuit: QuantumCircuit,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-    ) -> Readings:
+    def read(self, circuit: QuantumCircuit, readout: Readout) -> Readings:
         """See `counts.SamplingDevice`."""
-        finite_array("parameters", parameters, "(rows, n_parameters)", (None, circuit.num_parameters))
-        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+        return read_by_placing(self, circuit, readout)
 
-    def read_placed(
-        self,
-        placed: Placed,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-        *,
-        canary: bool = True,
-    ) -> Readings:
+    def read_placed(self, placed: Placed, readout: Readout) -> Readings:
         """See `placement.PlacingDevice`."""
         sampler = self.primitive
         if isinstance(sampler, BaseEstimatorV2):
             raise ValueError(f"{self.name} is an estimator and gives no single outcomes: use a sampler.")
         if sampler is None:
-            sampler = StatevectorSampler(seed=np.random.default_rng(stream(key)))
-        numbers = check_shots(shots, len(bases))
-        values = placed.values(parameters)
+            sampler = StatevectorSampler(seed=np.random.default_rng(stream(readout.key)))
+        numbers, values = readout.shots_by_basis, placed.values(readout.parameters)
         pubs: list[tuple[Any, ...]] = []
-        for basis, number in zip(bases, numbers, strict=True):
+        for basis, number in zip(readout.bases, numbers, strict=True):
             pubs += _pubs(with_measurement(placed, basis.letters), values, number)
-        if canary:
+        if readout.canary:
             pubs += _pubs(mirrored(placed), values[:1], max(numbers))
         answers = iter(sampler.run(pubs).result())
         sites = len(placed.sites)
         outcomes = [_outcomes(answers, len(values), sites, number) for number in numbers]
-        if not canary:
-            return Readings(bases, outcomes)
+        if not readout.canary:
+            return Readings(readout.bases, outcomes)
         alive = _outcomes(answers, 1, sites, max(numbers))
-        return Readings(bases, outcomes, canary_of(alive[0], sites), extra_shots=alive.size)
+        return Readings(readout.bases, outcomes, canary_of(alive[0], sites), extra_shots=alive.size)
 
     def place(self, circuit: QuantumCircuit) -> Placed:
         """See `placement.PlacingDevice`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -14,13 +13,13 @@ from qiskit.circuit import QuantumCircuit
 
 from qeqprop.calibration import Calibration, from_text
 from qeqprop.checks import check_fields
-from qeqprop.counts import Readings, run_by_reading
-from qeqprop.engine.bases import MeasurementBasis
+from qeqprop.counts import Readings, Readout, run_by_reading
 from qeqprop.fractional_gates import bounded, turned_back
-from qeqprop.interfaces import FloatArray, Measured, Measurement
+from qeqprop.interfaces import Measured, Measurement
 from qeqprop.noisy_machine import NoisyMachine, read_noisy
-from qeqprop.placement import TRANSPILER_SEED, Placed, once, place
+from qeqprop.placement import TRANSPILER_SEED, Placed, place, read_by_placing
 from qeqprop.qubit_choice import choose_qubits
+from qeqprop.remembering import once
 from qeqprop.stored_files import find_stored
 
 
@@ -77,16 +76,9 @@ class Profile:
         """See `interfaces.Device`."""
         return run_by_reading(self, measurement, shots=shots, key=key)
 
-    def read(
-        self,
-        circuit: QuantumCircuit,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-    ) -> Readings:
+    def read(self, circuit: QuantumCircuit, readout: Readout) -> Readings:
         """See `counts.SamplingDevice`."""
-        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+        return read_by_placing(self, circuit, readout)
 
     def place(self, circuit: QuantumCircuit) -> Placed:
         """The circuit on its qubits (see `placement.PlacingDevice`), made once for each circuit object.
@@ -98,18 +90,9 @@ class Profile:
         make = partial(_on_machine, circuit, _calibration(text), self.fractional)
         return once(circuit, ("profile", text, self.fractional), make)
 
-    def read_placed(
-        self,
-        placed: Placed,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-        *,
-        canary: bool = True,
-    ) -> Readings:
+    def read_placed(self, placed: Placed, readout: Readout) -> Readings:
         """See `placement.PlacingDevice`."""
-        return read_noisy(placed, parameters, bases, shots, key, canary=canary)
+        return read_noisy(placed, readout)
 
     def qubits(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """The qubit of the calibration on which each site of the circuit starts: those with the least errors."""

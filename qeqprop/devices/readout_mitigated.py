@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -12,11 +11,11 @@ from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
 
 from qeqprop.checks import check_fields
-from qeqprop.counts import Readings, run_by_reading
+from qeqprop.counts import Readings, Readout, run_by_reading
 from qeqprop.devices.profile import Profile
-from qeqprop.engine.bases import MeasurementBasis, measurement_bases
+from qeqprop.engine.bases import measurement_bases
 from qeqprop.interfaces import Device, FloatArray, IntArray, Measured, Measurement
-from qeqprop.placement import Placed, as_placing, prepared
+from qeqprop.placement import Placed, as_placing, prepared, read_by_placing
 
 _LEAST = 0.1
 """Below this ``1 - a - b`` a readout tells so little of the bit that its inverse is all noise."""
@@ -74,40 +73,23 @@ class ReadoutMitigated:
         """See `interfaces.Device`."""
         return run_by_reading(self, measurement, shots=shots, key=key)
 
-    def read(
-        self,
-        circuit: QuantumCircuit,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-    ) -> Readings:
+    def read(self, circuit: QuantumCircuit, readout: Readout) -> Readings:
         """See `counts.SamplingDevice`."""
-        return self.read_placed(self.place(circuit), parameters, bases, shots, key)
+        return read_by_placing(self, circuit, readout)
 
     def place(self, circuit: QuantumCircuit) -> Placed:
         """See `placement.PlacingDevice`."""
         return as_placing(self.device).place(circuit)
 
-    def read_placed(
-        self,
-        placed: Placed,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-        *,
-        canary: bool = True,
-    ) -> Readings:
+    def read_placed(self, placed: Placed, readout: Readout) -> Readings:
         """See `placement.PlacingDevice`; the canary stays as it was read."""
-        device, n_sites = as_placing(self.device), len(placed.sites)
-        readings = device.read_placed(placed, parameters, bases, shots, (*key, 1), canary=canary)
+        device, n_sites, key = as_placing(self.device), len(placed.sites), readout.key
+        readings = device.read_placed(placed, replace(readout, key=(*key, 1)))
         in_z = measurement_bases(PauliList(["Z" * n_sites]))
         flipped = np.zeros((n_sites, 2))
         for bit in (0, 1):
-            read = device.read_placed(
-                prepared(placed, bit), np.zeros((1, 0)), in_z, self.calibration_shots, (*key, 2 + bit), canary=False
-            )
+            alone = Readout(np.zeros((1, 0)), in_z, self.calibration_shots, (*key, 2 + bit), canary=False)
+            read = device.read_placed(prepared(placed, bit), alone)
             flipped[:, bit] = np.mean(_bits(read.outcomes[0][0], n_sites) != bit, axis=1)
         spent = readings.extra_shots + 2 * self.calibration_shots
         return replace(readings, site_values=site_values(flipped), extra_shots=spent)

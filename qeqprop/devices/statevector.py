@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -12,12 +11,12 @@ from annotated_types import Ge
 from qiskit.circuit import QuantumCircuit
 
 from qeqprop.checks import check_fields
-from qeqprop.counts import Readings, check_shots, run_by_reading, stream
-from qeqprop.engine.bases import MeasurementBasis, rotate
+from qeqprop.counts import Readings, Readout, run_by_reading, stream
+from qeqprop.engine.bases import rotate
 from qeqprop.engine.circuit_conversion import from_qiskit
 from qeqprop.engine.circuits import Circuit, expectations, sample, states
-from qeqprop.interfaces import Expectations, FloatArray, Measured, Measurement, PauliSums
-from qeqprop.placement import once
+from qeqprop.interfaces import Expectations, Measured, Measurement, PauliSums
+from qeqprop.remembering import once
 
 
 @dataclass(frozen=True)
@@ -50,21 +49,14 @@ class Statevector:
         values = np.einsum("bos,bs->bo", measurement.weights, expectations(amplitudes, each))
         return Measured(Expectations.exact(values), 0)
 
-    def read(
-        self,
-        circuit: QuantumCircuit,
-        parameters: FloatArray,
-        bases: Sequence[MeasurementBasis],
-        shots: int | Sequence[int],
-        key: tuple[int, ...],
-    ) -> Readings:
+    def read(self, circuit: QuantumCircuit, readout: Readout) -> Readings:
         """See `counts.SamplingDevice`."""
-        numbers = check_shots(shots, len(bases))
-        amplitudes = states(_compiled(circuit), parameters)
+        bases, numbers = readout.bases, readout.shots_by_basis
+        amplitudes = states(_compiled(circuit), readout.parameters)
         outcomes = [
             np.concatenate(
                 [
-                    sample(state[None], number, np.random.default_rng(stream(key, row, position)))
+                    sample(state[None], number, np.random.default_rng(stream(readout.key, row, position)))
                     for row, state in enumerate(rotate(amplitudes, basis.letters))
                 ]
             )

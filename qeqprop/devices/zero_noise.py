@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
 
 from qeqprop.checks import check_fields
-from qeqprop.counts import check_shots, estimate
+from qeqprop.counts import Readout, check_shots, estimate
 from qeqprop.devices.profile import Profile
 from qeqprop.engine.bases import needed_bases
 from qeqprop.interfaces import Device, Expectations, FloatArray, Measured, Measurement
@@ -75,10 +75,9 @@ class ZeroNoise:
         if not bases or not measurement.rows:
             return device.run(measurement, shots=number, key=key)
         placed = device.place(measurement.circuit)
+        asked = Readout(measurement.parameters, bases, number, key)
         readings = [
-            device.read_placed(
-                folded(placed, factor), measurement.parameters, bases, number, (*key, factor), canary=factor == 1
-            )
+            device.read_placed(folded(placed, factor), replace(asked, key=(*key, factor), canary=factor == 1))
             for factor in self.factors
         ]
         answers = [estimate(each, measurement) for each in readings]
