@@ -115,6 +115,7 @@ def test_bases_may_have_shots_of_their_own():
     [
         (lambda: Aer(noise="much"), "`noise` must be a qiskit_aer.noise.NoiseModel or None, but is a str"),
         (lambda: Aer(shots=1), "`shots` must be an integer at least 2"),
+        (lambda: Aer(shots=None), "`shots` must be an integer at least 2, but is None: .* Exact values come from Stat"),
         (lambda: Aer(method="exact"), "`method` must be"),
     ],
 )

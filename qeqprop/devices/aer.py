@@ -48,6 +48,11 @@ class Aer:
     noise: Any = None
 
     def __post_init__(self) -> None:
+        if self.shots is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise ValueError(
+                "Argument `shots` must be an integer at least 2, but is None: Aer draws every shot. Exact values come "
+                "from Statevector(), without noise; with noise take many shots."
+            )
         check_fields(self)
         if self.noise is not None and not hasattr(self.noise, "basis_gates"):
             raise ValueError(

@@ -12,7 +12,7 @@ from qiskit.circuit import QuantumCircuit
 
 from qeqprop.checks import check_fields
 from qeqprop.counts import Readings, Readout, canary_of, run_by_reading
-from qeqprop.interfaces import FloatArray, IntArray, Measured, Measurement
+from qeqprop.interfaces import IntArray, Measured, Measurement
 from qeqprop.placement import Placed, mirrored, place_on, read_by_placing, with_measurement
 from qeqprop.remembering import once
 
@@ -44,7 +44,8 @@ class Backend:
         check_fields(self)
         if not hasattr(self.backend, "target") or not hasattr(self.backend, "run"):
             raise ValueError(
-                f"Argument `backend` must be a BackendV2 with a target, but is a {type(self.backend).__name__}."
+                f"Argument `backend` must be a BackendV2 with a target, but is a {type(self.backend).__name__}: "
+                'give the object, or in a run file name what makes it, backend = { use = "package.module:make" }.'
             )
         seed = getattr(self.backend.options, "seed_simulator", None)
         if seed is not None:
