@@ -43,6 +43,7 @@ _HOME = {
 _MODULES = (
     "ansatze",
     "checking",
+    "classical",
     "datasets",
     "devices",
     "estimators",

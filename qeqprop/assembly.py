@@ -19,10 +19,21 @@ from typing import Annotated, Any, cast
 import numpy as np
 from annotated_types import Ge
 
-from qeqprop.interfaces import Dataset, Device, LearningRule, Loss, Network, Optimizer, Penalty, Solver
+from qeqprop.interfaces import (
+    AnyNetwork,
+    Dataset,
+    Device,
+    EnergyNetwork,
+    LearningRule,
+    Loss,
+    Optimizer,
+    Penalty,
+    Solver,
+)
 from qeqprop.measurement_count import demands
 from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
+from qeqprop.propagation import check_kind
 from qeqprop.runfile import Problem, RunFile
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.dmrg import DMRG
@@ -36,7 +47,7 @@ from qeqprop.stored_files import find_stored
 SCHEMA = 1
 _PARTS: Mapping[str, tuple[type, str | None]] = {
     "loss": (Loss, "mean_squared_error"),
-    "network": (Network, None),
+    "network": (EnergyNetwork, None),
     "data": (Dataset, None),
     "solver": (Solver, "exact:Exact"),
     "rule": (LearningRule, "linear_response:LinearResponse"),
@@ -78,7 +89,7 @@ class Setup:
     resolved: Mapping[str, Any]
     versions: Mapping[str, str]
     seed: int
-    network: Network
+    network: AnyNetwork
     data: Dataset
     solver: Solver
     rule: LearningRule
@@ -172,7 +183,9 @@ def _read_plan(file: RunFile, problems: list[Problem]) -> TrainingPlan | None:
     return TrainingPlan(**arguments) if len(problems) == before else None
 
 
-def _misfits(network: Network | None, data: Dataset | None, loss: Loss | None, plan: TrainingPlan) -> Iterator[Problem]:
+def _misfits(
+    network: AnyNetwork | None, data: Dataset | None, loss: Loss | None, plan: TrainingPlan
+) -> Iterator[Problem]:
     """What each part allows but the parts together do not."""
     if data is None:
         return
@@ -203,6 +216,11 @@ def _misfits(network: Network | None, data: Dataset | None, loss: Loss | None, p
 def _refusals(built: Mapping[str, Any], plan: TrainingPlan) -> Iterator[Problem]:
     """What the solver would refuse in its first call, found before anything runs."""
     solver, device = built["solver"], built["device"]
+    try:
+        check_kind(built["network"], solver)
+    except ValueError as error:
+        yield Problem(("solver",), str(error))
+        return
     name = type(solver).__name__
     if device is not None and isinstance(solver, _WITHOUT_CIRCUITS):
         message = f"must be left out with the solver {name}, which computes its states and runs no circuits"

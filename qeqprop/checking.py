@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qeqprop.interfaces import Device, FloatArray, Gradient, LearningRule, Loss, Network, Solver
+from qeqprop.interfaces import AnyNetwork, Device, FloatArray, Gradient, LearningRule, Loss, Solver
 from qeqprop.propagation import gradient, predict
 
 
@@ -50,7 +50,7 @@ class GradientCheck:
 
 
 def finite_differences(
-    network: Network,
+    network: AnyNetwork,
     theta: ArrayLike,
     x: ArrayLike,
     y: ArrayLike,
@@ -81,7 +81,7 @@ def finite_differences(
 
 
 def check_gradient(
-    network: Network,
+    network: AnyNetwork,
     theta: ArrayLike,
     x: ArrayLike,
     y: ArrayLike,

@@ -71,6 +71,8 @@ Example:
   qeqprop init iris            writes iris.toml
 """
 
+_ANGLES = "settings, for a circuit with as many angles"
+
 app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
@@ -145,14 +147,14 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
             {
                 "run folder": found.name,
                 "sites": found.sites,
-                "Pauli strings": found.strings,
+                **({"Pauli strings": found.strings} if found.strings else {}),
                 "trainable": found.trainable,
                 "inputs": found.inputs,
                 "outputs": found.outputs,
                 "samples": f"{found.samples} to learn from, {found.test_samples} to test",
                 "settings": f"{settings} (measurement bases x states, per sample and gradient)",
-                "parameter shift": f"{found.shift_settings} settings, for a circuit with as many angles",
             }
+            | ({} if found.shift_settings is None else {"parameter shift": f"{found.shift_settings} {_ANGLES}"})
             | ({} if found.circuits is None else {"a step": measured})
         )
         for finding in found.findings:

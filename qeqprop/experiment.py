@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from qeqprop.assembly import Setup, assemble
-from qeqprop.interfaces import FloatArray, Network
+from qeqprop.interfaces import AnyNetwork, EnergyNetwork, FloatArray, Network
 from qeqprop.ledger import Ledger, Step, open_run, write_file
 from qeqprop.runfile import canonical, read, short_hash
 from qeqprop.toml_text import to_toml
@@ -35,10 +35,10 @@ class Check:
     Attributes:
         name: the name its run folder gets.
         resolved: the run file with all defaults filled in.
-        sites, strings, trainable, inputs, outputs: the size of the network.
+        sites, strings, trainable, inputs, outputs: the size of the network; no strings where it is no Pauli sum.
         samples, test_samples: the size of the data.
         settings: (measurement bases) x (states) for the gradient of one sample; None if it is computed, not measured.
-        shift_settings: the same by the parameter-shift rule, for a circuit with as many angles.
+        shift_settings: the same by the parameter-shift rule, for a circuit with as many angles; None without strings.
         circuits: that one step runs, for all samples of its batch; None if it runs none.
         shots: of these circuits; None where no shots are taken.
         findings: what is to be said of the way in which states are prepared.
@@ -54,7 +54,7 @@ class Check:
     samples: int
     test_samples: int
     settings: int | None
-    shift_settings: int
+    shift_settings: int | None
     circuits: int | None
     shots: int | None
     findings: tuple[str, ...]
@@ -121,19 +121,20 @@ class Experiment:
         sampler = setup.solver if setup.device is None else setup.device
         shots: int | None = getattr(sampler, "shots", None)
         measures = setup.device is not None or shots is not None
-        cost = step_cost(network, setup.rule, setup.loss, targets, shots) if measures else None
+        sums = network if isinstance(network, Network) else None
+        cost = step_cost(sums, setup.rule, setup.loss, targets, shots) if sums and measures else None
         return Check(
             name=self.name,
             resolved=setup.resolved,
-            sites=network.num_sites,
-            strings=len(network.strings),
+            sites=sums.num_sites if sums else cast(EnergyNetwork, network).n_variables,
+            strings=len(sums.strings) if sums else 0,
             trainable=network.n_trainable,
             inputs=network.n_inputs,
             outputs=network.n_outputs,
             samples=len(data.train.x),
             test_samples=len(data.test.x),
-            settings=settings_per_gradient(network, setup.rule, setup.loss, targets),
-            shift_settings=shift_settings(network),
+            settings=settings_per_gradient(sums, setup.rule, setup.loss, targets) if sums else None,
+            shift_settings=shift_settings(sums) if sums else None,
             circuits=None if cost is None else cost.circuits,
             shots=None if cost is None else cost.shots,
             findings=tuple(self._findings()),
@@ -146,6 +147,8 @@ class Experiment:
         from qeqprop.training import initial_theta
 
         setup = self.setup
+        if not isinstance(setup.network, Network):
+            return
         if isinstance(setup.solver, Variational) and setup.solver.angles == "device" and setup.device is not None:
             yield "note: cost: the circuits of a step are those of its final states, those of the search come on top"
         theta = initial_theta(setup.network, seed=setup.seed, scale=setup.plan.initial_scale)
@@ -255,7 +258,9 @@ def _finish_step_on_interrupt() -> Generator[threading.Event, None, None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _write_results(folder: Path, network: Network, theta: FloatArray, history: Mapping[str, Sequence[float]]) -> None:
+def _write_results(
+    folder: Path, network: AnyNetwork, theta: FloatArray, history: Mapping[str, Sequence[float]]
+) -> None:
     weights = io.BytesIO()
     np.savez(weights, allow_pickle=False, theta=theta, terms=np.array(network.term_names, dtype=np.str_))
     write_file(folder / "weights.npz", weights.getvalue())

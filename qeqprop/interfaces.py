@@ -276,6 +276,74 @@ class Network:
         )
 
 
+# --- networks of any other kind --------------------------------------------------------------------------------
+
+
+class Posed(Protocol):
+    """A network at its parameters and at a batch of inputs: it poses what a solver settles."""
+
+    @property
+    def driving(self) -> FloatArray | float:
+        """Factors (batch, n_trainable), or 1, that turn measured observables into ``dE/dtheta``."""
+        ...
+
+    def __len__(self) -> int:
+        """The batch."""
+        ...
+
+    def equilibria(self, nudges: NumberArray, want: Want, start: Start | None, key: tuple[int, ...]) -> Any:
+        """The problem that solvers of this kind of network take.
+
+        Their `Solution` has these observables, one after the other: the outputs (n_outputs,), if wanted; the sums
+        ``O_k + O_l`` for all pairs k < l, if `Want.COVARIANCES` is; ``dE/dtheta`` divided by ``driving``
+        (n_trainable,), if the energy gradient or the response is.
+
+        Args:
+            nudges: (n_nudges * batch, n_outputs), the batch is the inner axis. With `Want.RESPONSE` the states stay
+                free and these are the directions of the response.
+            want: what the rule wants to know.
+            start: where a nearby solution stopped, or None.
+            key: names the random streams of the call.
+        """
+        ...
+
+
+class EnergyNetwork(Protocol):
+    """A network that is no Pauli sum, as rules, training, ledger and command see it: any energy with parameters.
+
+    It is settled by solvers whose ``solve(problem: ...)`` is annotated with the kind of problem that its `pose` poses;
+    others are refused by name. Whatever asks for `Settle` works with it.
+    """
+
+    @property
+    def n_inputs(self) -> int: ...
+
+    @property
+    def n_trainable(self) -> int: ...
+
+    @property
+    def n_outputs(self) -> int: ...
+
+    @property
+    def n_variables(self) -> int: ...
+
+    @property
+    def initial(self) -> FloatArray: ...
+
+    @property
+    def term_names(self) -> tuple[str, ...]: ...
+
+    def check_theta(self, theta: ArrayLike) -> FloatArray: ...
+
+    def check_x(self, x: ArrayLike) -> FloatArray: ...
+
+    def with_squares(self) -> EnergyNetwork: ...
+
+    def pose(self, theta: ArrayLike, x: ArrayLike) -> Posed:
+        """Binds parameters (n_trainable,) and inputs (batch, n_inputs), checked."""
+        ...
+
+
 # --- what a solver is asked, and what it answers ----------------------------------------------------------------
 
 
@@ -337,6 +405,10 @@ class Certificate:
             harmless where this is zero.
         trainable_coupling: largest ``|<m|observable|n>|`` to the neighbouring levels.
         converged: whether the state meets its solver's tolerance.
+        autocorrelation: integrated autocorrelation time in steps between samples, 1/2 for independent ones; None, like
+            the next two, where no chain was sampled.
+        effective_samples: ``M / (2 tau)``, the independent samples that M correlated ones are worth.
+        r_hat: spread of all samples over that inside a chain (Gelman & Rubin), 1 where the chains agree.
     """
 
     residual: FloatArray
@@ -348,22 +420,37 @@ class Certificate:
     nudge_coupling: FloatArray
     trainable_coupling: FloatArray
     converged: BoolArray
+    autocorrelation: FloatArray | None = None
+    effective_samples: FloatArray | None = None
+    r_hat: FloatArray | None = None
 
     def map(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Certificate:
         """The certificate with ``function`` applied to every array (to reshape or to select)."""
-        return Certificate(*(function(array) for array in vars(self).values()))
+        arrays: Mapping[str, Any] = {name: None if one is None else function(one) for name, one in vars(self).items()}
+        return Certificate(**arrays)
 
     def join(self, others: Iterable[Certificate]) -> Certificate:
         """This certificate and others, one after the other along the leading axis."""
         records = [self, *others]
-        return Certificate(
-            **{entry.name: np.concatenate([getattr(one, entry.name) for one in records]) for entry in fields(self)}
-        )
+        return Certificate(**{entry.name: _joined(records, entry.name) for entry in fields(self)})
 
     @property
     def gap(self) -> FloatArray:
         """Distance to the nearest distinct level on either side."""
         return np.minimum(self.gap_below, self.gap_above)
+
+
+def _joined(records: Sequence[Certificate], name: str) -> Any:
+    """One array of several certificates, nan where one lacks what another has."""
+    arrays = [getattr(one, name) for one in records]
+    if all(array is None for array in arrays):
+        return None
+    return np.concatenate(
+        [
+            np.full(one.residual.shape, np.nan) if array is None else array
+            for one, array in zip(records, arrays, strict=True)
+        ]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -578,6 +665,9 @@ class Trial(NamedTuple):
 
 
 # --- what a rule asks, and what it gets -------------------------------------------------------------------------
+
+
+AnyNetwork = Network | EnergyNetwork
 
 
 class Want(enum.Flag):

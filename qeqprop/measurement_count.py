@@ -10,6 +10,7 @@ import numpy as np
 
 from qeqprop.engine.bases import needed_bases
 from qeqprop.interfaces import (
+    AnyNetwork,
     Certificate,
     Expectations,
     FloatArray,
@@ -54,7 +55,7 @@ class StepCost(NamedTuple):
 class RecordingSettle:
     """A `Settle` that answers zeros at once and remembers what it was asked."""
 
-    network: Network
+    network: AnyNetwork
     batch: int
     asked: list[Asked] = field(default_factory=list[Asked])
 
@@ -143,13 +144,13 @@ def step_cost(
     return StepCost(sum(circuits), sum(spent) if len(spent) == len(circuits) else None)
 
 
-def demands(network: Network, rule: LearningRule, loss: Loss, targets: FloatArray) -> Demands:
+def demands(network: AnyNetwork, rule: LearningRule, loss: Loss, targets: FloatArray) -> Demands:
     """What a rule asks of a solver beyond measuring states; nothing where that is not known beforehand."""
     asked = _asked(network.with_squares() if loss.squares else network, rule, loss, targets) or []
     return Demands(any(Want.RESPONSE in call.want for call in asked), any(call.complex for call in asked))
 
 
-def refuse_unmeasurable(settling: Network, rule: LearningRule, loss: Loss, targets: FloatArray, device: str) -> None:
+def refuse_unmeasurable(settling: AnyNetwork, rule: LearningRule, loss: Loss, targets: FloatArray, device: str) -> None:
     """Refuses a rule that asks for what no device measures, before the device is asked anything.
 
     Args:
@@ -171,7 +172,7 @@ def refuse_unmeasurable(settling: Network, rule: LearningRule, loss: Loss, targe
             )
 
 
-def _asked(settling: Network, rule: LearningRule, loss: Loss, targets: FloatArray) -> list[Asked] | None:
+def _asked(settling: AnyNetwork, rule: LearningRule, loss: Loss, targets: FloatArray) -> list[Asked] | None:
     settle = RecordingSettle(settling, len(targets))
     try:
         rule.gradient(settle, targets, loss)

@@ -18,7 +18,18 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, g
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qeqprop.interfaces import Ansatz, Dataset, Device, LearningRule, Loss, Network, Optimizer, Penalty, Solver
+from qeqprop.interfaces import (
+    Ansatz,
+    Dataset,
+    Device,
+    EnergyNetwork,
+    LearningRule,
+    Loss,
+    Network,
+    Optimizer,
+    Penalty,
+    Solver,
+)
 from qeqprop.names import find, suggestion
 from qeqprop.runfile import Problem
 from qeqprop.toml_text import KeyPath
@@ -27,6 +38,7 @@ _CALLABLE = get_origin(Callable[[], None])
 
 FAMILIES: Mapping[type, str] = {
     Network: "qeqprop.networks",
+    EnergyNetwork: "qeqprop.networks",
     Dataset: "qeqprop.datasets",
     Solver: "qeqprop.solvers",
     Device: "qeqprop.devices",
@@ -43,8 +55,9 @@ _METHODS: Mapping[type, str] = {
     LearningRule: "gradient",
     Device: "run",
     Ansatz: "__call__",
+    EnergyNetwork: "n_trainable",
 }
-"""The protocols, by the method that makes one."""
+"""The protocols, by the member that makes one; `Network` is one of the networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +192,8 @@ def build(part: Part, problems: list[Problem]) -> Any:
         problems.append(Problem(path, str(error) if expected else f"{part.use} raised {type(error).__name__}: {error}"))
         return None
     if not _fits(built, part.kind):
-        wanted, given = getattr(part.kind, "__name__", ""), type(built).__name__
+        wanted = "Network" if part.kind is EnergyNetwork else getattr(part.kind, "__name__", "")
+        given = type(built).__name__
         problems.append(Problem(part.path, f"{part.use} must give {wanted}, but gives {given}"))
         return None
     return built

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import count
 from secrets import randbits
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
 from qeqprop.interfaces import (
+    AnyNetwork,
     Certificate,
     Device,
     Equilibria,
@@ -25,6 +28,7 @@ from qeqprop.interfaces import (
     NumberArray,
     PauliSums,
     Penalty,
+    Posed,
     Settled,
     Solution,
     Solver,
@@ -40,13 +44,52 @@ _SOLVER, _RULE = Exact(), LinearResponse()  # the defaults
 _MEASUREMENTS = 0x6D656173  # keeps the streams of a device apart from those of a solver
 
 
-@dataclass(frozen=True)
-class BoundSettle:
-    """`Settle` for one network, parameters, batch of inputs and solver; every call draws from streams of its own."""
+@dataclass(frozen=True, eq=False)
+class PosedSums:
+    """`Posed` for a network of Pauli strings."""
 
     network: Network
     hamiltonians: PauliSums
     driving: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.hamiltonians)
+
+    def equilibria(self, nudges: NumberArray, want: Want, start: Start | None, key: tuple[int, ...]) -> Equilibria:
+        """See `interfaces.Posed`."""
+        network, free = self.network, self.hamiltonians.coefficients
+        n_nudges = len(nudges) // max(1, len(free))
+        free = free if n_nudges == 1 else np.tile(free, (n_nudges, 1))
+        directions = nudges @ network.outputs
+        respond = Want.RESPONSE in want
+        rows = [network.outputs] if Want.OUTPUTS in want else []
+        if Want.COVARIANCES in want:
+            rows.append(_pair_sums(network.outputs))
+        if want & (Want.ENERGY_GRADIENT | Want.RESPONSE):
+            rows.append(network.trainable)
+        return Equilibria(
+            hamiltonians=PauliSums(network.strings, free if respond else free + directions),
+            observables=PauliSums(network.strings, np.concatenate(rows)),
+            perturbation=PauliSums(network.strings, directions) if respond else None,
+            start=start,
+            key=key,
+        )
+
+
+def pose(network: AnyNetwork, theta: ArrayLike, x: ArrayLike) -> Posed:
+    """A network of any kind at its parameters and inputs: the one place that asks for the kind."""
+    if not isinstance(network, Network):
+        return network.pose(theta, x)
+    x = network.check_x(x)
+    return PosedSums(network, network.hamiltonians(theta, x), network.driving(x))
+
+
+@dataclass(frozen=True)
+class BoundSettle:
+    """`Settle` for one network, parameters, batch of inputs and solver; every call draws from streams of its own."""
+
+    network: AnyNetwork
+    posed: Posed
     solver: Solver
     key: tuple[int, ...]
     measure: Measure | None = None
@@ -58,7 +101,7 @@ class BoundSettle:
 
     @property
     def batch(self) -> int:
-        return len(self.hamiltonians)
+        return len(self.posed)
 
     def __call__(
         self, nudges: NumberArray, *, want: Want, precision: float | None = None, start: Start | None = None
@@ -66,26 +109,11 @@ class BoundSettle:
         """See `interfaces.Settle`."""
         check_shape("nudges", nudges, "(n_nudges, batch, n_outputs)", (None, self.batch, self.n_outputs))
         n_nudges = len(nudges)
-        directions = nudges.reshape(n_nudges * self.batch, self.n_outputs) @ self.network.outputs
-        free = (
-            self.hamiltonians.coefficients if n_nudges == 1 else np.tile(self.hamiltonians.coefficients, (n_nudges, 1))
-        )
-        respond = Want.RESPONSE in want
-        strings = self.network.strings
-        rows = [self.network.outputs] if Want.OUTPUTS in want else []
-        if Want.COVARIANCES in want:
-            rows.append(_pair_sums(self.network.outputs))
-        if want & (Want.ENERGY_GRADIENT | Want.RESPONSE):
-            rows.append(self.network.trainable)
         if start is not None and _length(start) != n_nudges * self.batch:
             start = start.repeat(n_nudges)
-        problem = Equilibria(
-            hamiltonians=PauliSums(strings, free if respond else free + directions),
-            observables=PauliSums(strings, np.concatenate(rows)),
-            perturbation=PauliSums(strings, directions) if respond else None,
-            start=start,
-            key=(*self.key, next(self.calls)),
-        )
+        flat = nudges.reshape(n_nudges * self.batch, self.n_outputs)
+        problem = self.posed.equilibria(flat, want, start, (*self.key, next(self.calls)))
+        _refuse_other_kind(self.solver, problem)
         if self.measure is None:
             return self._settled(self.solver.solve(problem, precision=precision), n_nudges, want)
         return self._settled(self.solver.solve(problem, self.measure, precision=precision), n_nudges, want)
@@ -103,8 +131,8 @@ class BoundSettle:
         measured = solution.expectations
         return Settled(
             outputs=part(measured, 0, read, 1.0) if Want.OUTPUTS in want else None,
-            energy_gradient=part(measured, split, None, self.driving) if Want.ENERGY_GRADIENT in want else None,
-            response=None if solution.response is None else part(solution.response, split, None, self.driving),
+            energy_gradient=part(measured, split, None, self.posed.driving) if Want.ENERGY_GRADIENT in want else None,
+            response=None if solution.response is None else part(solution.response, split, None, self.posed.driving),
             certificate=solution.certificate.map(lambda array: array.reshape(n_nudges, self.batch)),
             start=solution.start,
             shots=solution.shots,
@@ -115,20 +143,31 @@ class BoundSettle:
 
 
 def bind(
-    network: Network, theta: ArrayLike, x: ArrayLike, solver: Solver, key: tuple[int, ...], device: Device | None = None
+    network: AnyNetwork,
+    theta: ArrayLike,
+    x: ArrayLike,
+    solver: Solver,
+    key: tuple[int, ...],
+    device: Device | None = None,
 ) -> BoundSettle:
     """Binds everything a rule does not need to know; ``key`` names the random streams, (seed, step).
 
     Raises:
         ValueError: if theta or x have a wrong shape or are not finite.
     """
-    x = network.check_x(x)
     measure = None if device is None else BoundMeasure(_checked_device(device), (*key, _MEASUREMENTS))
-    return BoundSettle(network, network.hamiltonians(theta, x), network.driving(x), solver, key, measure)
+    return BoundSettle(network, pose(network, theta, x), solver, key, measure)
+
+
+def check_kind(network: AnyNetwork, solver: Solver) -> None:
+    """Raises a `ValueError` if a solver takes problems of another kind of network; nothing is solved."""
+    posed = pose(network, network.initial, np.zeros((1, network.n_inputs)))
+    nudges = np.zeros((1, network.n_outputs))
+    _refuse_other_kind(solver, posed.equilibria(nudges, Want.OUTPUTS, None, (0,)))
 
 
 def gradient(
-    network: Network,
+    network: AnyNetwork,
     theta: ArrayLike,
     x: ArrayLike,
     y: ArrayLike,
@@ -183,7 +222,7 @@ def gradient(
 
 
 def measure_outputs(
-    network: Network,
+    network: AnyNetwork,
     theta: ArrayLike,
     x: ArrayLike,
     *,
@@ -202,7 +241,7 @@ def measure_outputs(
 
 
 def predict(
-    network: Network,
+    network: AnyNetwork,
     theta: ArrayLike,
     x: ArrayLike,
     *,
@@ -222,6 +261,25 @@ def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:
     if not np.isfinite(targets).all():
         raise ValueError("Argument `y` must be finite, but holds nan or infinite values.")
     return targets
+
+
+def _refuse_other_kind(solver: Solver, problem: Any) -> None:
+    kind = _kind_taken(type(solver))
+    if not isinstance(problem, kind):
+        raise ValueError(
+            f"Argument `solver` must settle the {type(problem).__name__} of this network, but {type(solver).__name__} "
+            f"settles {kind.__name__}: take a solver of networks of this kind."
+        )
+
+
+@cache
+def _kind_taken(solver: type) -> type:
+    """What a solver says it takes by the annotation of its ``problem``; anything, where it says nothing."""
+    try:
+        hint = get_type_hints(solver.solve)["problem"]
+    except (AttributeError, KeyError, NameError, TypeError):
+        return object
+    return hint if isinstance(hint, type) else object
 
 
 def _pair_sums(outputs: FloatArray) -> FloatArray:

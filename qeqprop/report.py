@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qeqprop.assembly import rebuild
-from qeqprop.interfaces import Dataset, Network
+from qeqprop.interfaces import AnyNetwork, Dataset, Network
 from qeqprop.ledger import read_run, write_file
 
 
@@ -87,8 +87,8 @@ def pictures(folder: str | os.PathLike[str]) -> list[Path]:
     if last is None:
         return []
     drawn = [_save(folder / "loss.png", lambda: plots.learning_curves(history))]
-    network: Network | None = rebuild("network", resolved, source.parent)
-    if network is not None and network.n_trainable == len(last.theta):
+    network: AnyNetwork | None = rebuild("network", resolved, source.parent)
+    if isinstance(network, Network) and network.n_trainable == len(last.theta):
         drawn.append(_save(folder / "network.png", lambda: plots.network(network, last.theta)))
     return drawn
 

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 
 from qeqprop.checks import check_shape
 from qeqprop.interfaces import (
+    AnyNetwork,
     Device,
     FloatArray,
     Gradient,
     IntArray,
     LearningRule,
     Loss,
-    Network,
     Optimizer,
     OptimizerState,
     Penalty,
@@ -55,7 +55,7 @@ class TrainingState:
     gradient: Gradient | None = None
 
 
-def initial_theta(network: Network, *, seed: int = 0, scale: float = 0.5) -> FloatArray:
+def initial_theta(network: AnyNetwork, *, seed: int = 0, scale: float = 0.5) -> FloatArray:
     """Random initial parameters (n_trainable,): the network's centre plus Gaussians of deviation ``scale``."""
     generator = np.random.default_rng([seed, _INITIAL])
     return network.initial + scale * generator.normal(size=network.n_trainable)
@@ -77,7 +77,7 @@ def minibatch(n_samples: int, batch: int | None, *, seed: int, step: int, group:
 
 
 def train(
-    network: Network,
+    network: AnyNetwork,
     samples: Samples,
     *,
     loss: Loss | Callable[[], Loss],
@@ -181,7 +181,7 @@ def train(
 
 
 def validate(
-    network: Network,
+    network: AnyNetwork,
     theta: ArrayLike,
     samples: Samples,
     *,
