@@ -35,6 +35,7 @@ from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
 from qeqprop.propagation import check_kind
 from qeqprop.runfile import Problem, RunFile
+from qeqprop.snapshots import profile_checksum, profile_text, settings_of
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.dmrg import DMRG
 from qeqprop.solvers.exact import Exact
@@ -42,7 +43,6 @@ from qeqprop.solvers.imaginary_time import ImaginaryTime
 from qeqprop.solvers.sampled import Sampled
 from qeqprop.solvers.typical import Typical
 from qeqprop.solvers.variational import Variational
-from qeqprop.stored_files import find_stored
 
 SCHEMA = 1
 _PARTS: Mapping[str, tuple[type, str | None]] = {
@@ -124,7 +124,7 @@ def assemble(file: RunFile) -> Setup:
     resolved: dict[str, Any] = {"schema": SCHEMA, "seed": seed}
     resolved |= {name: part.resolved() for name, part in parts.items()}
     if "device" in resolved:
-        resolved["device"] = _checksums(resolved["device"], "hardware_profiles")
+        resolved["device"] = _checksums(resolved["device"])
     resolved["train"] = {name: value for name, value in vars(plan).items() if value is not None}
     versions = _versions(parts.values())
     if built["device"] is not None:
@@ -166,10 +166,22 @@ def _read_part(file: RunFile, name: str, problems: list[Problem]) -> Part | None
         return read_part((name,), default, kind, problems) if default else None
     table = file.tree[name]
     if name == "device" and isinstance(table, dict) and "profile" in table:
-        table = {"use": "profile:Profile", **cast(dict[str, Any], table)}
+        table = _of_profile(cast(dict[str, Any], table))
     if isinstance(table, dict) and "use" not in table and default:
         table = {"use": default, **cast(dict[str, Any], table)}
     return read_part((name,), table, kind, problems)
+
+
+def _of_profile(table: dict[str, Any]) -> dict[str, Any]:
+    """A table that names a profile: a noisy simulator, or the device that the profile holds the settings of."""
+    if "use" not in table and isinstance(table["profile"], str):
+        try:
+            settings = settings_of(profile_text(table["profile"]))
+        except ValueError:  # the device says what is wrong with the name
+            settings = None
+        if settings is not None:
+            return settings | {key: value for key, value in table.items() if key != "profile"}
+    return {"use": "profile:Profile", **table}
 
 
 def _read_plan(file: RunFile, problems: list[Problem]) -> TrainingPlan | None:
@@ -236,16 +248,15 @@ def _refusals(built: Mapping[str, Any], plan: TrainingPlan) -> Iterator[Problem]
         yield Problem(("rule",), f"asks for complex nudges, which {name} cannot settle: {advice}")
 
 
-def _checksums(table: Any, folder: str) -> Any:
-    """A resolved table with the checksum of every file of that folder it names: another file is another run."""
+def _checksums(table: Any) -> Any:
+    """A resolved table with the checksum of every hardware profile it names: another calibration is another run."""
     if isinstance(table, list):
-        return [_checksums(item, folder) for item in cast(list[Any], table)]
+        return [_checksums(item) for item in cast(list[Any], table)]
     if not isinstance(table, dict):
         return table
-    entries = {key: _checksums(value, folder) for key, value in cast(dict[str, Any], table).items()}
+    entries = {key: _checksums(value) for key, value in cast(dict[str, Any], table).items()}
     if isinstance(entries.get("profile"), str):
-        content = find_stored(entries["profile"], folder, argument="profile").read_bytes()
-        entries["checksum"] = hashlib.sha256(content).hexdigest()[:16]
+        entries["checksum"] = profile_checksum(entries["profile"])
     return entries
 
 

@@ -1,6 +1,6 @@
 """A small stored calibration: what a machine's makers measured of a few of its qubits on one day.
 
-It is cut from a backend with `snapshot`, kept as TOML (`to_text`, `from_text`), and gives back a target for the
+It is cut from a machine (`snapshots`), kept as TOML (`to_text`, `from_text`), and gives back a target for the
 transpiler (`Calibration.target`). Broken gates, with an error of 1 or more, are left out. What was not measured is nan
 and counts as ideal.
 """
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from qiskit.circuit import Delay, Gate, Measure, Parameter
 from qiskit.circuit.library import CXGate, CZGate, ECRGate, IGate, RXGate, RZGate, RZZGate, SXGate, XGate
-from qiskit.providers import BackendV2, QubitProperties
+from qiskit.providers import QubitProperties
 from qiskit.transpiler import InstructionProperties, Target
 
 from qeqprop.checks import check_shape
@@ -29,7 +29,7 @@ FRACTIONAL = frozenset({"rx", "rzz"})
 """Gates of free angle that some machines offer beside the fixed ones."""
 
 _ANGLE = Parameter("angle")
-_GATES: Mapping[str, Gate] = {
+GATES: Mapping[str, Gate] = {
     "id": IGate(),
     "rz": RZGate(_ANGLE),
     "sx": SXGate(),
@@ -71,6 +71,7 @@ class Calibration:
         readout: (n_qubits, 2) the probabilities to read 1 where 0 was prepared, and 0 where 1 was.
         readout_duration: (n_qubits,) in seconds.
         gates: for each gate and its qubits, error and duration.
+        family: of the processor, such as ``Heron r2``; empty where not known.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Calibration:
     readout: FloatArray
     readout_duration: FloatArray
     gates: Mapping[str, Mapping[Qubits, GateCalibration]]
+    family: str = ""
 
     def __post_init__(self) -> None:
         n_qubits = len(self.physical)
@@ -138,7 +140,7 @@ class Calibration:
         for name, entries in self.gates.items():
             if entries and (fractional or name not in FRACTIONAL):
                 properties = {where: _properties(entry.duration, entry.error) for where, entry in entries.items()}
-                target.add_instruction(_GATES[name], properties, angle_bounds=_RZZ_BOUNDS if name == "rzz" else None)
+                target.add_instruction(GATES[name], properties, angle_bounds=_RZZ_BOUNDS if name == "rzz" else None)
         errors = np.mean(self.readout, axis=1)
         measures = {
             (qubit,): _properties(duration, error)
@@ -149,42 +151,7 @@ class Calibration:
         return target
 
 
-# --- from a backend, to text and back -----------------------------------------------------------------------------
-
-
-def snapshot(backend: BackendV2, qubits: Sequence[int], *, source: str = "") -> Calibration:
-    """Cuts a calibration from a backend of IBM (or a stored one of its client) that has ``properties()``.
-
-    Args:
-        backend: of qiskit-ibm-runtime, with the numbers of the day.
-        qubits: physical qubits, in the order they shall have.
-        source: where the numbers come from; the backend's own name by default.
-    """
-    properties: Any = backend.properties()  # pyright: ignore[reportAttributeAccessIssue]
-
-    def values(name: str) -> FloatArray:
-        return np.array([_number(properties.qubit_property(qubit), name) for qubit in qubits])
-
-    t1 = values("T1")
-    gates: dict[str, dict[Qubits, GateCalibration]] = {}
-    for name in [name for name in _GATES if any(gate.gate == name for gate in properties.gates)]:
-        gates[name] = {}
-        for where, entry in properties.gate_property(name).items():
-            error, duration = _number(entry, "gate_error"), _number(entry, "gate_length")
-            if set(where) <= set(qubits) and not error >= 1:
-                gates[name][tuple(list(qubits).index(qubit) for qubit in where)] = GateCalibration(error, duration)
-    return Calibration(
-        name=properties.backend_name,
-        source=source or backend.name or "",
-        date=properties.last_update_date.isoformat(),
-        dt=float(backend.dt or math.nan),
-        physical=tuple(qubits),
-        t1=t1,
-        t2=np.minimum(values("T2"), 2 * t1),
-        readout=np.stack([values("prob_meas1_prep0"), values("prob_meas0_prep1")], axis=1),
-        readout_duration=values("readout_length"),
-        gates={name: dict(sorted(entries.items())) for name, entries in gates.items()},
-    )
+# --- to text and back -----------------------------------------------------------------------------------------------
 
 
 def to_text(calibration: Calibration) -> str:
@@ -202,6 +169,7 @@ def to_text(calibration: Calibration) -> str:
     tree: dict[str, Any] = {
         "name": calibration.name,
         "source": calibration.source,
+        **({"family": calibration.family} if calibration.family else {}),
         "date": calibration.date,
         "dt": calibration.dt,
         "physical": list(calibration.physical),
@@ -219,12 +187,18 @@ def from_text(text: str) -> Calibration:
         ValueError: if a key is missing or unknown, or a number is out of its range.
     """
     tree = tomllib.loads(text)
+    if "use" in tree:
+        raise ValueError(
+            f"A calibration must hold the numbers of qubits, but this file chooses a device, {tree['use']}: "
+            "name it in a run file, [device] with profile = ..."
+        )
     try:
         qubits = [tree["qubits"][str(qubit)] for qubit in range(len(tree["physical"]))]
-        names = tree.keys() - {"name", "source", "date", "dt", "physical", "qubits"}
+        names = tree.keys() - {"name", "source", "date", "dt", "physical", "qubits", "family"}
         return Calibration(
             name=tree["name"],
             source=tree["source"],
+            family=tree.get("family", ""),
             date=tree["date"],
             dt=tree["dt"],
             physical=tuple(tree["physical"]),
@@ -245,10 +219,6 @@ def from_text(text: str) -> Calibration:
         raise ValueError(f"A calibration must have the key {error}, but it is missing.") from None
 
 
-def _number(entry: Mapping[str, Any], name: str) -> float:
-    return float(entry[name][0]) if name in entry else math.nan
-
-
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
@@ -262,10 +232,10 @@ def _valid_readout(readout: FloatArray) -> Any:
 
 
 def _check_gate(name: str, entries: Mapping[Qubits, GateCalibration], n_qubits: int) -> None:
-    if name not in _GATES:
-        raise ValueError(f"Argument `gates` must hold gates out of {', '.join(_GATES)}, but holds {name!r}.")
+    if name not in GATES:
+        raise ValueError(f"Argument `gates` must hold gates out of {', '.join(GATES)}, but holds {name!r}.")
     for where, (error, duration) in entries.items():
-        sites = len(set(where)) == len(where) == _GATES[name].num_qubits and all(0 <= q < n_qubits for q in where)
+        sites = len(set(where)) == len(where) == GATES[name].num_qubits and all(0 <= q < n_qubits for q in where)
         if not sites or error < 0 or error >= 1 or duration < 0:
             raise ValueError(
                 f"Argument `gates` must hold errors from 0 to below 1 and durations of at least 0 on the right number "

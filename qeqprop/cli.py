@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from qeqprop import cli_profile
+from qeqprop.terminal import fail, print_table, user_errors
 
 _HELP = """Train networks of spins by equilibrium propagation.
 
@@ -77,6 +79,8 @@ app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
+app.add_typer(cli_profile.app, name="profile", short_help="Machines on paper: list, show, snapshot.")
+
 RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="A run file in TOML.")]
 Overrides = Annotated[
     list[str] | None,
@@ -109,7 +113,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Trains what a run file describes."""
-    with _user_errors():
+    with user_errors():
         from rich.console import Console
 
         from qeqprop.experiment import Experiment
@@ -134,7 +138,7 @@ def run(
 @app.command(help=_CHECK_HELP, short_help="Say what a run file would do; run nothing.")
 def check(file: RunFilePath, overrides: Overrides = None) -> None:
     """Says what a run file would do."""
-    with _user_errors():
+    with user_errors():
         from qeqprop.experiment import Experiment
         from qeqprop.toml_text import to_toml
 
@@ -143,7 +147,7 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
         settings = "none, the gradient is computed" if found.settings is None else found.settings
         shots = "" if found.shots is None else f", {found.shots} shots"
         measured = f"{found.circuits} circuits{shots}"
-        _print_table(
+        print_table(
             {
                 "run folder": found.name,
                 "sites": found.sites,
@@ -167,7 +171,7 @@ def show(
     draw: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the pictures.")] = True,
 ) -> None:
     """Shows a run folder."""
-    with _user_errors():
+    with user_errors():
         from qeqprop import report
 
         for position, folder in enumerate(folders):
@@ -203,14 +207,14 @@ def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the n
     """Writes an example run file."""
     from importlib.resources import files
 
-    with _user_errors():
+    with user_errors():
         path = Path(name if name.endswith(".toml") else f"{name}.toml")
         text = (files("qeqprop") / "example.toml").read_text(encoding="utf-8").replace("FILE", str(path))
         try:
             with path.open("x", encoding="utf-8") as stream:
                 stream.write(text)
         except FileExistsError:
-            _fail(f"{path}: is there already, and stays as it is.")
+            fail(f"{path}: is there already, and stays as it is.")
         typer.echo(f"Wrote {path}. Next: qeqprop check {path}")
 
 
@@ -240,43 +244,4 @@ def _show_numbers(numbers: dict[str, Any]) -> None:
         renamed["logistic regression"] = f"{logistic:.6g} test accuracy, on the same features"
     uses = {f"[{name}]": use for name, use in parts.items()}
     begun = ", ".join(f"{name} {version}" for name, version in versions.items())
-    _print_table(renamed | uses | {"begun with": begun})
-
-
-def _print_table(rows: dict[str, Any]) -> None:
-    width = max(len(name) for name in rows)
-    for name, value in rows.items():
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {f'{value:.6g}' if isinstance(value, float) else value}")
-
-
-def _fail(message: str, code: int = 2) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
-
-
-@contextmanager
-def _user_errors() -> Generator[None, None, None]:
-    """What the user can put right is said in one message, without a traceback; anything else is a bug and shows one."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail("Stopped.", 130)
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        import sqlite3
-
-        from qeqprop.interfaces import NotConverged
-        from qeqprop.ledger import LedgerError
-        from qeqprop.recorded import ReplayDiverged
-        from qeqprop.runfile import RunFileError
-
-        if isinstance(error, typer.Exit):
-            raise
-        if isinstance(error, (NotConverged, ReplayDiverged)):
-            _fail(f"error: {error} Every finished step is saved.", 1)
-        if isinstance(error, sqlite3.Error):
-            _fail(f"error: the ledger cannot be used ({error}). Every finished step is saved.", 1)
-        if not isinstance(error, (OSError, ValueError, LedgerError)):
-            raise
-        _fail(str(error) if isinstance(error, RunFileError) else f"error: {error}")
+    print_table(renamed | uses | {"begun with": begun})

@@ -103,7 +103,7 @@ def choose_qubits(circuit: QuantumCircuit, target: Target) -> Choice:
     pairs, gates = _gate_counts(circuit)
     found = _embed(pairs, gates, errors)
     if found is None:
-        found = _arrange(pairs, _connected_set(n_sites, errors), errors)
+        found = _arrange(pairs, connected_qubits(n_sites, errors), errors)
     direct = all(_edge(found[a], found[b]) in errors.pairs for a, b in pairs)
     return Choice(found, _score(found, pairs, gates, errors), direct)
 
@@ -212,7 +212,7 @@ def _neighbours(errors: ErrorMap) -> dict[int, set[int]]:
 # --- where swaps are needed ---------------------------------------------------------------------------------------
 
 
-def _connected_set(n_sites: int, errors: ErrorMap) -> tuple[int, ...]:
+def connected_qubits(n_sites: int, errors: ErrorMap) -> tuple[int, ...]:
     """A good connected set of qubits, in the order it grew: from every qubit, always by the cheapest neighbour."""
     alone, neighbours = errors.gate + errors.readout, _neighbours(errors)
     best: tuple[float, tuple[int, ...]] = (_BROKEN, ())

@@ -23,10 +23,18 @@ def find_stored(name: str, folder: str, *, argument: str = "name") -> Path:
     Raises:
         ValueError: if there is no such file.
     """
-    folders = [Path(folder), _PACKAGE / folder, _PACKAGE.parent / folder]
-    for place in (Path(), *folders):
+    for place in (Path(), *_folders(folder)):
         if name and (place / name).is_file():
             return place / name
-    known = {path.name for place in folders if place.is_dir() for path in place.iterdir() if path.suffix != ".md"}
-    hint = suggestion(name, sorted(known))
+    hint = suggestion(name, stored_names(folder))
     raise ValueError(f"Argument `{argument}` must name a file here or in {folder}/, but is {name!r}{hint}.")
+
+
+def stored_names(folder: str) -> list[str]:
+    """The names of all files that `find_stored` finds in a folder of that name, sorted."""
+    found = {path.name for place in _folders(folder) if place.is_dir() for path in place.iterdir()}
+    return sorted(name for name in found if not name.endswith(".md"))
+
+
+def _folders(folder: str) -> list[Path]:
+    return [Path(folder), _PACKAGE / folder, _PACKAGE.parent / folder]

@@ -19,7 +19,7 @@ from qeqprop.interfaces import Measurement
 from qeqprop.noisy_machine import noisy_states
 from qeqprop.placement import folded, prepared, there_and_back
 
-PROFILES = ["boston_8.toml", "kingston_8.toml", "sherbrooke_6.toml"]
+PROFILES = ["berlin_9.toml", "boston_8.toml", "kingston_8.toml", "sherbrooke_6.toml", "torino_8.toml"]
 
 
 def shared_angles(sites, layers=2):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from hashlib import sha256
+from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge
 from qiskit import transpile
 from qiskit.circuit import QuantumCircuit
 
-from qeqprop.calibration import Calibration, from_text
+from qeqprop.calibration import Calibration
 from qeqprop.checks import check_fields
 from qeqprop.counts import Readings, Readout, run_by_reading
 from qeqprop.fractional_gates import bounded, turned_back
@@ -20,7 +19,7 @@ from qeqprop.noisy_machine import NoisyMachine, read_noisy
 from qeqprop.placement import TRANSPILER_SEED, Placed, place, read_by_placing
 from qeqprop.qubit_choice import choose_qubits
 from qeqprop.remembering import once
-from qeqprop.stored_files import find_stored
+from qeqprop.snapshots import calibration_of, profile_checksum, profile_text
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,10 @@ class Profile:
     circuit of its first row and its inverse, ideally back at zero.
 
     Attributes:
-        profile: a file of `hardware_profiles/`, or your own.
+        profile: a file of `hardware_profiles/`, or your own, or a whole machine by the name of its snapshot in
+            qiskit-ibm-runtime, such as ``FakeKingston`` (`snapshots`).
         shots: for each row and basis.
-        checksum: the first 16 hexadecimal digits of the file's SHA-256, if the file has to be this one; a run writes
+        checksum: the first 16 hexadecimal digits of its text's SHA-256, if it has to be this one; a run writes
             down the one it was begun with.
         fractional: use the machine's rotations of free angle about X and ZZ, each ZZ one gate instead of two.
 
@@ -52,15 +52,14 @@ class Profile:
         check_fields(self)
         if self.fractional and not self.calibration.gates.get("rzz"):
             raise ValueError(f"Argument `fractional` must be False: {self.profile} has no rotations of free angle.")
-        content = find_stored(self.profile, "hardware_profiles", argument="profile").read_bytes()
-        found = sha256(content).hexdigest()[:16]
+        found = profile_checksum(self.profile)
         if self.checksum not in (None, found):
             raise ValueError(f"Argument `checksum` must be that of {self.profile}, {found}, but is {self.checksum!r}.")
 
     @property
     def calibration(self) -> Calibration:
         """The whole calibration of the file."""
-        return _calibration(self._text)
+        return calibration_of(self._text)
 
     @property
     def name(self) -> str:
@@ -87,7 +86,7 @@ class Profile:
             ValueError: if the machine has too few connected qubits for it.
         """
         text = self._text
-        make = partial(_on_machine, circuit, _calibration(text), self.fractional)
+        make = partial(_on_machine, circuit, calibration_of(text), self.fractional)
         return once(circuit, ("profile", text, self.fractional), make)
 
     def read_placed(self, placed: Placed, readout: Readout) -> Readings:
@@ -100,12 +99,7 @@ class Profile:
 
     @property
     def _text(self) -> str:
-        return find_stored(self.profile, "hardware_profiles", argument="profile").read_text()
-
-
-@lru_cache(maxsize=16)
-def _calibration(text: str) -> Calibration:
-    return from_text(text)
+        return profile_text(self.profile)
 
 
 def _qubits(circuit: QuantumCircuit, calibration: Calibration, fractional: bool) -> tuple[int, ...]:
