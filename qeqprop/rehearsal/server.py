@@ -1,0 +1,275 @@
+"""The service on this computer: a small HTTP server that IBM's own client talks to, unmodified.
+
+`Rehearsal` listens on 127.0.0.1 only and is found through environment variables alone::
+
+    with Rehearsal() as rehearsal:
+        os.environ |= rehearsal.environment()
+        service = QiskitRuntimeService()
+
+What it offers and what it leaves out is said in the package's own text.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+from qeqprop.rehearsal.account import PlanName, crn
+from qeqprop.rehearsal.faults import Action, Fault, Faults
+from qeqprop.rehearsal.jobs import Fate, Job, JobBook
+from qeqprop.rehearsal.machines import Machine, machine
+from qeqprop.rehearsal.service import CATALOG, ROOT, Reply, Request, Service
+
+API_KEY = "rehearsal-api-key"
+"""Known to everybody: nothing can be bought with it."""
+
+_PAGE = "<html><body><h1>The service is being maintained.</h1></body></html>"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request in the log; no header and no body is kept.
+
+    Attributes:
+        time: seconds since 1970.
+        method: of the request.
+        path: with its query.
+        code: of the answer; 0 if there was none.
+        fault: the action of the fault that befell it, if any.
+    """
+
+    time: float
+    method: str
+    path: str
+    code: int
+    fault: str | None = None
+
+
+class Rehearsal:
+    """The stand-in of the service.
+
+    Args:
+        machines: on offer: snapshots (``kingston``) or calibrations (``kingston_8.toml``), or `Machine` themselves.
+        plan: ``open``, ``payg``, ``flex`` or ``premium``.
+        port: 0 for any that is free.
+        folder: where jobs and sessions are kept, so that they outlive the process; None for nowhere.
+        api_key: the only one that is let in.
+        queue_seconds: how long a job waits at least.
+        run_seconds: how long it runs at least.
+        token_seconds: how long an access token is good for. The client renews one in its last fifth; when it finds one
+            that has run out less than a minute after it asked for it, it sleeps until the minute is over.
+        tag_lag: seconds for which a new job is not found by its tags.
+        drift_every: a machine has a new calibration after so many of its jobs; None for never.
+        posts_per_minute: how many jobs may be posted in a minute; None for any number.
+        allowance: seconds on a machine, in place of the plan's own.
+    """
+
+    def __init__(
+        self,
+        machines: tuple[str | Machine, ...] = ("kingston_8.toml",),
+        *,
+        plan: PlanName = "open",
+        port: int = 0,
+        folder: Path | None = None,
+        api_key: str = API_KEY,
+        queue_seconds: float = 0.0,
+        run_seconds: float = 0.0,
+        token_seconds: float = 3600.0,
+        tag_lag: float = 0.0,
+        drift_every: int | None = None,
+        posts_per_minute: int | None = None,
+        allowance: float | None = None,
+    ) -> None:
+        offered = [machine(each) if isinstance(each, str) else each for each in machines]
+        by_name = {each.name: each for each in offered}
+        self.book = JobBook(
+            by_name.__getitem__,
+            folder,
+            queue_seconds=queue_seconds,
+            run_seconds=run_seconds,
+            drift_every=drift_every,
+        )
+        self.service = Service(
+            by_name,
+            self.book,
+            plan,
+            api_key,
+            token_seconds,
+            tag_lag=tag_lag,
+            posts_per_minute=posts_per_minute,
+            allowance=allowance,
+            folder=folder,
+        )
+        self.log: list[Entry] = []
+        self.faults = Faults()
+        self._api_key, self._folder = api_key, folder
+        self._stopped = threading.Event()
+        self._listener = self._listen(port)
+        self.port: int = self._listener.server_address[1]
+        self._wait_for_return: threading.Timer | None = None
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Rehearsal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the server and its threads."""
+        self._stopped.set()
+        if self._wait_for_return is not None:
+            self._wait_for_return.cancel()
+            self._wait_for_return.join()
+        self._hang_up()
+        self.book.stop()
+
+    def away(self, seconds: float) -> None:
+        """Refuses connections for a while; jobs go on."""
+        self._hang_up()
+        self._wait_for_return = threading.Timer(seconds, self._return)
+        self._wait_for_return.start()
+
+    # --- what a client needs to know --------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def instance(self) -> str:
+        """The cloud resource name of the only instance."""
+        return crn(self.service.plan)
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which the client finds it; keep everything else of the environment as it is."""
+        return {
+            "QISKIT_IBM_CHANNEL": "ibm_quantum_platform",
+            "QISKIT_IBM_TOKEN": self._api_key,
+            "QISKIT_IBM_INSTANCE": self.instance,
+            "QISKIT_IBM_URL": f"{self.url}{ROOT}",
+            "IAM_URL": self.url,
+            "GLOBAL_SEARCH_URL": self.url,
+            "GLOBAL_CATALOG_URL": f"{self.url}{CATALOG}",
+            "USAGE_DATA_OPT_OUT": "True",
+        }
+
+    # --- trouble ----------------------------------------------------------------------------------------------------
+
+    def fault(self, method: str, path: str, action: Action, **details: Any) -> None:
+        """Something goes wrong with a request to come; see `faults.Fault` for the details."""
+        self.faults.add(Fault(method, path, action, **details))
+
+    def next_job(self, fate: Fate, reason: str = "As was asked for.") -> None:
+        """The next job that is posted ends so: ``failed``, ``cancelled``, ``too_long``."""
+        self.book.next_ends(fate, reason)
+
+    def close_session(self, session_id: str) -> None:
+        """Closes a session from the server's side; its jobs are cancelled."""
+        session = self.service.sessions.find(session_id)
+        if session is None:
+            raise ValueError(f"Argument `session_id` must be that of a session, but is {session_id!r}.")
+        for job in self.service.sessions.close(session):
+            self.book.cancel(job)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All jobs, oldest first."""
+        return self.book.all()
+
+    @property
+    def consumed(self) -> float:
+        """Seconds on a machine that were billed."""
+        return self.service.consumed
+
+    # --- the wire ---------------------------------------------------------------------------------------------------
+
+    def handle(self, wire: BaseHTTPRequestHandler) -> None:
+        """Answers one request, or does what its fault wants."""
+        body = wire.rfile.read(int(wire.headers.get("Content-Length") or 0))
+        request = Request.of(wire.command, wire.path, dict(wire.headers.items()), body)
+        fault = self.faults.befalling(wire.command, request.path)
+        reply = self._reply(request, fault)
+        self._note(Entry(time.time(), wire.command, wire.path, reply.code if reply else 0, fault and fault.action))
+        if reply is None:
+            wire.connection.shutdown(socket.SHUT_RDWR)
+            return
+        text = reply.body.encode()
+        wire.send_response(reply.code)
+        for name, value in {"Content-Type": reply.kind, **reply.headers}.items():
+            wire.send_header(name, value)
+        if reply.code != 204:
+            wire.send_header("Content-Length", str(len(text)))
+        wire.end_headers()
+        wire.wfile.write(text[: len(text) // 2] if fault and fault.action == "truncate" else text)
+
+    def _reply(self, request: Request, fault: Fault | None) -> Reply | None:
+        """The reply, None for a connection that is closed without one."""
+        if fault is None or fault.action == "truncate":
+            return self.service.answer(request)
+        if fault.action == "drop_before":
+            return None
+        if fault.action == "status":
+            if fault.takes_effect:
+                self.service.answer(request)
+            headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+            errors = [{"code": fault.code, "message": "A fault that was asked for."}]
+            return Reply(fault.code, json.dumps({"errors": errors, "trace": "rehearsal"}), headers=headers)
+        reply = self.service.answer(request)
+        if fault.action in ("hang", "wait"):
+            self._stopped.wait(fault.seconds)
+        if fault.action == "wait":
+            return reply
+        return Reply(200, _PAGE, "text/html") if fault.action == "html" else None
+
+    def _note(self, entry: Entry) -> None:
+        self.log.append(entry)
+        if self._folder is not None:
+            with (self._folder / "requests.log").open("a", encoding="utf-8") as stream:
+                stream.write(f"{entry.time:.3f} {entry.method} {entry.path} {entry.code} {entry.fault or ''}\n")
+
+    def _listen(self, port: int) -> ThreadingHTTPServer:
+        listener = _Listener(("127.0.0.1", port), _Wire)
+        listener.rehearsal = self
+        threading.Thread(target=listener.serve_forever, args=(0.02,), name="rehearsal-http", daemon=True).start()
+        return listener
+
+    def _hang_up(self) -> None:
+        self._listener.shutdown()
+        self._listener.server_close()
+
+    def _return(self) -> None:
+        if not self._stopped.is_set():
+            self._listener = self._listen(self.port)
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    rehearsal: Rehearsal
+
+
+class _Wire(BaseHTTPRequestHandler):
+    """HTTP 1.0: every request has a connection of its own, which a fault may spoil without spoiling others."""
+
+    def _answer(self) -> None:
+        cast(_Listener, self.server).rehearsal.handle(self)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 (names of the standard library)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the screen: the log keeps what there is to say."""
+
+    def handle(self) -> None:
+        """A client that has gone away is no trouble."""
+        try:
+            super().handle()
+        except OSError:
+            self.close_connection = True
