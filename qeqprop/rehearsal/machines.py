@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from qeqprop.calibration import FRACTIONAL, Calibration, Qubits, from_text, snapshot
+from qeqprop.calibration import FRACTIONAL, Calibration, Qubits, from_text
 from qeqprop.names import suggestion
+from qeqprop.snapshots import snapshot
 from qeqprop.stored_files import find_stored
 
 FULL = ("kingston", "boston", "torino", "miami", "sherbrooke")
 """One machine of each family: Heron r2, r3 and r1, Nighthawk, Eagle."""
 
-CUT = ("kingston_8.toml", "boston_8.toml", "sherbrooke_6.toml")
+CUT = ("kingston_8.toml", "boston_8.toml", "torino_8.toml", "berlin_9.toml", "sherbrooke_6.toml")
 """The calibrations of `hardware_profiles/`."""
 
 _DRIFT = 0.15
@@ -242,7 +243,7 @@ def _drifted(name: str, first: str, generation: int) -> str:
 
 
 class _Stored:
-    """A machine as `calibration.snapshot` wants it."""
+    """A machine as `snapshots.snapshot` wants it."""
 
     def __init__(self, name: str, dt: float | None, properties: Any) -> None:
         self.name, self.dt, self._properties = name, dt, properties
