@@ -110,7 +110,7 @@ class BoundSettle:
         check_shape("nudges", nudges, "(n_nudges, batch, n_outputs)", (None, self.batch, self.n_outputs))
         n_nudges = len(nudges)
         if start is not None and _length(start) != n_nudges * self.batch:
-            start = start.repeat(n_nudges)
+            start = start.repeat(n_nudges * self.batch // _length(start))
         flat = nudges.reshape(n_nudges * self.batch, self.n_outputs)
         problem = self.posed.equilibria(flat, want, start, (*self.key, next(self.calls)))
         _refuse_other_kind(self.solver, problem)

@@ -16,12 +16,13 @@ from qeqprop.devices.statevector import Statevector
 from qeqprop.interfaces import Loss, Want
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.propagation import bind
-from qeqprop.rules._signal_noise import signal_variance
+from qeqprop.rules._signal_noise import signal_variance, spread_variance
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
+from qeqprop.solvers.typical import Typical
 
 REPETITIONS = 500
 
@@ -167,3 +168,72 @@ def test_error_bars_of_gradients_by_circuits(device, rule):
     assert np.all((found > 0.8) & (found < 1.25)), found
     states = {OneSidedNudging: 2, SymmetricNudging: 2, Richardson: 4}[type(rule)]
     assert runs[0].shots == 200 * (1 + 2 * states)
+
+
+def test_repeats_measure_what_the_formula_assumes():
+    """Three outputs, a thousand times fewer shots for them: inferred error bars are far off, and say so."""
+    network, random = transverse_ising(sites=4, edges="chain", n_inputs=1, n_outputs=3), np.random.default_rng(1)
+    theta = network.initial + random.normal(size=network.n_trainable)
+    case = (network, theta, random.normal(size=(2, 1)), np.array([[-1.0, -1.0, 1.0], [1.0, -1.0, 1.0]]))
+    rule = SymmetricNudging(0.2, precision=0.003, output_precision=0.1)
+
+    def spread(rule):
+        runs = [
+            qeqprop.gradient(*case, loss=losses.mean_squared_error(), rule=rule, solver=Sampled(), seed=seed)
+            for seed in range(REPETITIONS)
+        ]
+        values, errors = np.array([run.values for run in runs]), np.array([run.std_errors for run in runs])
+        return np.var((values - values.mean(axis=0)) / errors, axis=0), runs[0].shots
+
+    with pytest.warns(qeqprop.PhysicsWarning, match="More than half of the noise of this gradient"):
+        inferred, once = spread(rule)
+    measured, often = spread(replace(rule, repeats=20))
+    assert often == 20 * once
+    assert np.max(inferred) > 2
+    assert np.all((measured > 0.8) & (measured < 1.25)), measured
+
+
+def test_repeats_join_what_the_loss_joins():
+    """Errors that are opposite in two joined samples cancel in the gradient, and in its error bar."""
+    quotients = np.random.default_rng(0).normal(size=(5, 4, 3))
+    quotients[:, 1::2] = 1.0 - quotients[:, ::2]
+    joined = Loss("joined", lambda y, t: 0.0, lambda y, t: y, group=2)
+    np.testing.assert_allclose(spread_variance(quotients, joined), 0.0, atol=1e-28)
+    alone = spread_variance(quotients, joined._replace(group=1))
+    np.testing.assert_allclose(alone, np.sum(np.var(quotients, axis=0, ddof=1), axis=0) / 5)
+
+
+def test_repeats_of_exact_states_are_the_states_themselves():
+    network, x, y = ising(2), np.array([[0.3], [-0.8]]), np.array([[-1.0, 1.0], [1.0, 1.0]])
+    loss = losses.mean_squared_error()
+    for rule in (SymmetricNudging(), OneSidedNudging(), Richardson()):
+        once, often = (
+            qeqprop.gradient(
+                network, network.initial, x, y, loss=losses.mean_squared_error, rule=replace(rule, repeats=n)
+            )
+            for n in (1, 3)
+        )
+        np.testing.assert_allclose(often.values, once.values, atol=1e-9)
+        np.testing.assert_allclose(often.std_errors, 0.0, atol=1e-9)
+        assert often.predictions.shape == once.predictions.shape
+
+
+def test_responses_with_errors_hold_those_of_the_signal():
+    """Thermal vectors: the response along the signal and the signal itself are both noisy."""
+    network = transverse_ising(sites=6, edges="ring", n_inputs=1, n_outputs=1)
+    theta = network.initial + 0.5 * np.random.default_rng(3).normal(size=network.n_trainable)
+    runs = [
+        qeqprop.gradient(
+            network,
+            theta,
+            np.array([[0.3]]),
+            np.array([[-1.0]]),
+            loss=losses.mean_squared_error,
+            solver=Typical(temperature=1.5, levels=0),
+            seed=seed,
+        )
+        for seed in range(REPETITIONS)
+    ]
+    values, errors = np.array([run.values for run in runs]), np.array([run.std_errors for run in runs])
+    found = np.var((values - values.mean(axis=0)) / errors, axis=0)
+    assert np.all((found > 0.8) & (found < 1.25)), found

@@ -54,6 +54,25 @@ def signal_variance(
     return np.maximum(np.einsum("grj,grs,gsj->j", means, known, means) + scales * rest, 0.0)
 
 
+def spread_variance(quotients: FloatArray, loss: Loss) -> FloatArray:
+    """``batch^2`` times the variance of a gradient that was measured several times, from the spread, (n_trainable,).
+
+    Args:
+        quotients: (repeats, batch, n_trainable), independent between repeats, and between samples that the loss does
+            not join.
+        loss: the loss.
+    """
+    repeats, batch, _ = quotients.shape
+    rows = _joined(loss, batch)
+    together = np.sum(quotients.reshape(repeats, batch // rows, rows, -1), axis=2)
+    return np.sum(np.var(together, axis=0, ddof=1), axis=0) / repeats
+
+
+def _joined(loss: Loss, batch: int) -> int:
+    """How many neighbouring samples the loss joins."""
+    return loss.group if batch % loss.group == 0 else batch
+
+
 def _signal_covariances(
     loss: Loss, predictions: FloatArray, spreads: FloatArray, covariances: FloatArray, targets: FloatArray
 ) -> FloatArray:
@@ -62,7 +81,7 @@ def _signal_covariances(
     ``J`` is the secant over one standard error to either side, so that a kink of the loss counts as the noise sees it.
     """
     batch, n_outputs = predictions.shape
-    rows = loss.group if batch % loss.group == 0 else batch
+    rows = _joined(loss, batch)
     groups = batch // rows
     slopes = np.zeros((groups, rows, n_outputs, rows, n_outputs))  # de[r, k] / dy[s, l]
     for row in range(rows):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from qeqprop.checks import check_fields
 from qeqprop.interfaces import FloatArray, Gradient, Loss, Settle
@@ -25,6 +25,7 @@ class Richardson:
         betas: different nudges above zero.
         precision: wanted standard error of every Pauli string in the nudged states, for solvers that sample.
         output_precision: the same for the free outputs.
+        repeats: how often all of it is measured, see `difference_gradient`.
 
     Source: L. F. Richardson, Phil. Trans. R. Soc. A 210, 307 (1911), applied to the quotient of `SymmetricNudging`.
     """
@@ -32,6 +33,7 @@ class Richardson:
     betas: tuple[float, ...] = (0.1, 0.2)
     precision: Annotated[float, Gt(0)] | None = None
     output_precision: Annotated[float, Gt(0)] | None = None
+    repeats: Annotated[int, Ge(1)] = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -54,4 +56,5 @@ class Richardson:
             weights=np.concatenate([halves, -halves]),
             precision=self.precision,
             output_precision=self.output_precision,
+            repeats=self.repeats,
         )
