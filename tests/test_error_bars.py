@@ -208,10 +208,7 @@ def test_repeats_of_exact_states_are_the_states_themselves():
     loss = losses.mean_squared_error()
     for rule in (SymmetricNudging(), OneSidedNudging(), Richardson()):
         once, often = (
-            qeqprop.gradient(
-                network, network.initial, x, y, loss=losses.mean_squared_error, rule=replace(rule, repeats=n)
-            )
-            for n in (1, 3)
+            qeqprop.gradient(network, network.initial, x, y, loss=loss, rule=replace(rule, repeats=n)) for n in (1, 3)
         )
         np.testing.assert_allclose(often.values, once.values, atol=1e-9)
         np.testing.assert_allclose(often.std_errors, 0.0, atol=1e-9)
