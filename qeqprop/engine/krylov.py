@@ -40,6 +40,9 @@ ATTEMPTS = 4
 """Searches for one state: without orthogonalisation a Krylov space may hold copies of it that cancel in the Ritz
 vector. Only the measured residual tells, and the next search begins with what is left."""
 
+COMBINED = 1 << 11
+"""Amplitudes of a Ritz vector that are summed over all rows of the basis before the next ones: 16 KiB."""
+
 _EXHAUSTED = 1e-13  # of the norm: the Krylov space holds everything the start can reach
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -224,20 +227,22 @@ def lowest_state(
                 needed = int(math.log(worst) / rate) + 1
                 check = steps + max(1, min(needed, 16 if looked else 12))
                 before, looked = worst, steps
-        clear((x,), dots, dots, begin, end, tag)
-        for i in range(0, steps, 4):
-            for j in range(4):
-                for lane in range(lanes):
-                    used = i + j < steps and lengths[i + j, lane] > 0.0
-                    weights[j * lanes + lane] = kept[i + j, lane] / lengths[i + j, lane] if used else 0.0
-            rows = (
-                x,
-                at(basis, i * width),
-                at(basis, min(i + 1, steps) * width),
-                at(basis, min(i + 2, steps) * width),
-                at(basis, min(i + 3, steps) * width),
-            )
-            axpy_four(rows, weights, weights, begin, end, tag)
+        for first in range(begin, end, COMBINED):  # all rows of a part at once: the sum stays in the first-level cache
+            last = min(first + COMBINED, end)
+            clear((x,), dots, dots, first, last, tag)
+            for i in range(0, steps, 4):
+                for j in range(4):
+                    for lane in range(lanes):
+                        used = i + j < steps and lengths[i + j, lane] > 0.0
+                        weights[j * lanes + lane] = kept[i + j, lane] / lengths[i + j, lane] if used else 0.0
+                rows = (
+                    x,
+                    at(basis, i * width),
+                    at(basis, min(i + 1, steps) * width),
+                    at(basis, min(i + 2, steps) * width),
+                    at(basis, min(i + 3, steps) * width),
+                )
+                axpy_four(rows, weights, weights, first, last, tag)
         wait(team)
         if not done and total < max_steps:
             continue
