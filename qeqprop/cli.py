@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qeqprop import cli_profile
+from qeqprop import cli_doctor, cli_profile
 from qeqprop.terminal import fail, print_table, user_errors
 
 _HELP = """Train networks of spins by equilibrium propagation.
@@ -79,6 +79,7 @@ app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
+app.command(help=cli_doctor.HELP, short_help="Say what is here and what is missing.")(cli_doctor.doctor)
 app.add_typer(cli_profile.app, name="profile", short_help="Machines on paper: list, show, snapshot.")
 
 RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="A run file in TOML.")]

@@ -1,0 +1,131 @@
+"""``qeqprop doctor``: says what is missing and what to do, and nothing that is secret."""
+
+import socket
+import threading
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from qeqprop.cli import app
+from qeqprop.doctor import describe, examine, within
+
+TOKEN = "tok-very-secret-4711"
+CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0000000000000000:11111111-2222::"
+
+
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """A computer without an account."""
+    for name in ("QISKIT_IBM_TOKEN", "QISKIT_IBM_INSTANCE", "QISKIT_IBM_URL", "IAM_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def at(monkeypatch, port, *, instance=CRN):
+    """An account whose service should be on this computer."""
+    base = f"http://127.0.0.1:{port}"
+    for name, value in {
+        "QISKIT_IBM_TOKEN": TOKEN,
+        "QISKIT_IBM_INSTANCE": instance,
+        "QISKIT_IBM_URL": f"{base}/experimental/api/v1",
+        "IAM_URL": base,
+        "GLOBAL_SEARCH_URL": base,
+        "GLOBAL_CATALOG_URL": f"{base}/catalog",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def doctor(*arguments):
+    return CliRunner().invoke(app, ["doctor", *arguments])
+
+
+@pytest.mark.usefixtures("nobody")
+def test_without_an_account_all_else_is_told():
+    found = {finding.topic: finding for finding in examine()}
+    assert found["qeqprop"].words == "0.1.0"
+    assert found["qiskit-ibm-runtime"].words.startswith("0.")
+    assert "threads" in found["engine"].words
+    assert "QISKIT_IBM_TOKEN" in found["account"].advice
+    assert not any(finding.wrong for finding in found.values())
+    assert doctor().exit_code == 0
+
+
+@pytest.mark.usefixtures("nobody")
+def test_without_the_client_all_else_is_told(monkeypatch):
+    monkeypatch.setattr("qeqprop.doctor.CLIENT", "qiskit-ibm-runtime-that-is-not-there")
+    monkeypatch.setattr("qeqprop.doctor.PACKAGES", ("qeqprop", "qiskit-ibm-runtime-that-is-not-there"))
+    found = {finding.topic: finding for finding in examine()}
+    assert "pip install" in found["qiskit-ibm-runtime-that-is-not-there"].advice
+    assert "account" not in found
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_service_that_cannot_be_reached_is_one_message(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        at(monkeypatch, free.getsockname()[1])  # bound, but nobody listens
+        result = doctor()
+    assert result.exit_code == 1
+    assert "service              not reached" in result.output
+    assert "Traceback" not in result.output
+    assert TOKEN not in result.output
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_service_that_never_answers_is_left_alone(monkeypatch):
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        at(monkeypatch, deaf.getsockname()[1])
+        found = list(examine(patience=0.3))[-1]
+    assert found.wrong
+    assert "TimeoutError: no answer in 0.3 s" in found.words
+
+
+@pytest.mark.usefixtures("nobody")
+def test_an_instance_that_is_cut_off_is_named(monkeypatch):
+    at(monkeypatch, 9, instance="crn:v1:bluemix")
+    found = list(examine())[-1]
+    assert (found.topic, found.words, found.wrong) == ("instance", "not a whole CRN", True)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_saved_account_is_found_and_not_told(tmp_path, monkeypatch):
+    from qiskit_ibm_runtime import QiskitRuntimeService
+    from qiskit_ibm_runtime.accounts import management
+
+    file = tmp_path / "accounts.json"
+    monkeypatch.setattr(management, "_DEFAULT_ACCOUNT_CONFIG_JSON_FILE", str(file))
+    QiskitRuntimeService.save_account(token=TOKEN, instance="crn:v1:short", overwrite=True)
+    assert TOKEN in file.read_text()
+    result = doctor()
+    assert "saved account" in result.output
+    assert "not a whole CRN" in result.output
+    assert TOKEN not in result.output
+
+
+@pytest.mark.parametrize(
+    "text", [f"refused {TOKEN}!", f"Authorization: Bearer {TOKEN}", f"{{'apikey': '{TOKEN}'}}", f"token={TOKEN}"]
+)
+def test_secrets_are_blacked_out(text):
+    for secrets in ((TOKEN,), ()):
+        if text.startswith("refused") and not secrets:
+            continue  # nothing tells that this is a secret
+        said = describe(RuntimeError(text), secrets)
+        assert TOKEN not in said
+        assert "***" in said
+    assert describe(RuntimeError("x" * 500)).endswith("...")
+    assert describe(KeyError()) == "KeyError"
+
+
+def test_calls_are_given_up_after_their_time():
+    assert within(5.0, lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        within(5.0, lambda: 1 // 0)
+    finished = threading.Event()
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"no answer in 0\.05 s"):
+        within(0.05, lambda: finished.wait(20))
+    assert time.monotonic() - begin < 15
+    finished.set()
