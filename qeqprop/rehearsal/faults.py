@@ -24,7 +24,7 @@ class Fault:
             a page of HTML with code 200 after the request took effect; ``hang`` lets the request take effect, holds
             the connection for some seconds and closes it without an answer; ``wait`` answers that much later.
         code: of ``status``.
-        retry_after: seconds for the header of that name, if there is one.
+        retry_after: whole seconds for the header of that name, if there is one.
         seconds: of ``hang`` and ``wait``.
         times: how many requests it befalls.
         after: how many it spares first.
@@ -35,7 +35,7 @@ class Fault:
     path: str
     action: Action
     code: int = 500
-    retry_after: float | None = None
+    retry_after: int | None = None
     seconds: float = 5.0
     times: int = 1
     after: int = 0
@@ -115,7 +115,7 @@ def read_fault(text: str) -> Fault:
             seconds=float(value or 5.0),
             times=int(numbers.get("times", 1)),
             after=int(numbers.get("after", 0)),
-            retry_after=numbers.get("retry_after"),
+            retry_after=int(numbers["retry_after"]) if "retry_after" in numbers else None,
         )
     except ValueError as error:
         raise ValueError(f"A fault must read like 'POST /jobs$ 503 times=2', but is {text!r}: {error}") from None

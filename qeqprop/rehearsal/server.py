@@ -219,7 +219,7 @@ class Rehearsal:
         if fault.action == "status":
             if fault.takes_effect:
                 self.service.answer(request)
-            headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+            headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             errors = [{"code": fault.code, "message": "A fault that was asked for."}]
             return Reply(fault.code, json.dumps({"errors": errors, "trace": "rehearsal"}), headers=headers)
         reply = self.service.answer(request)
