@@ -198,7 +198,7 @@ class Experiment:
         if device is not None and not device.reads_states:  # what the simulator computes is the same again
             from qeqprop.recorded import Recorded
 
-            device = Recorded(device, ledger)
+            device = Recorded(device, ledger.jobs)
 
         resume = None
         if last is not None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -592,6 +592,96 @@ class Device(Protocol):
             shots: for each row and basis; the device's own number (none for an exact simulator) where None.
             key: names the random streams of the job; every row and basis has one of its own.
         """
+        ...
+
+
+class JobCost(NamedTuple):
+    """What a job is going to cost.
+
+    Attributes:
+        circuits: that it runs, each at one point and in one basis.
+        shots: of all of them.
+        seconds: on the machine, as they will be billed, estimated.
+    """
+
+    circuits: int
+    shots: int
+    seconds: float
+
+
+class JobState(NamedTuple):
+    """How far a job is.
+
+    Attributes:
+        phase: where it is, or how it ended.
+        reason: why it did not end well.
+    """
+
+    phase: Literal["queued", "running", "done", "failed", "cancelled", "ran too long"]
+    reason: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.phase not in ("queued", "running")
+
+
+class RemoteDevice(Device, Protocol):
+    """A device whose jobs outlive the process that posted them, and cost money: driven by `recorded.Recorded`.
+
+    Every method but `parts`, `decode` and `close` may raise `patience.Trouble`.
+    """
+
+    @property
+    def posts_per_minute(self) -> int:
+        """How many jobs the service takes in a minute."""
+        ...
+
+    def parts(self, measurement: Measurement, shots: int | None) -> Sequence[Measurement]:
+        """The measurement in pieces, row by row, each small enough for one job; a function of its arguments alone."""
+        ...
+
+    def settle(self, circuit: QuantumCircuit, known: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Where a circuit is put, to be kept with the run; what was kept, if anything was, and then it stays there."""
+        ...
+
+    def cost(self, measurement: Measurement, shots: int | None) -> JobCost:
+        """What one part is going to cost; refuses with `ValueError` what the machine cannot run."""
+        ...
+
+    def post(self, measurement: Measurement, shots: int | None, tags: Sequence[str]) -> str:
+        """Posts one job, and gives the service's id of it."""
+        ...
+
+    def find(self, tag: str) -> Sequence[str]:
+        """The ids of all jobs with a tag, the oldest first."""
+        ...
+
+    def state(self, job_id: str) -> JobState:
+        """How far a job is."""
+        ...
+
+    def collect(self, job_id: str) -> bytes:
+        """The result of a job that is done, as it came."""
+        ...
+
+    def decode(self, measurement: Measurement, shots: int | None, raw: bytes) -> Measured:
+        """What the result of one part says."""
+        ...
+
+    def billed(self, job_id: str) -> float | None:
+        """Seconds on the machine that a job was billed; None while that is not known."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job; one that has ended stays as it is."""
+        ...
+
+    def renew(self) -> None:
+        """Connects anew: the permission has run out, or the session was closed."""
+        ...
+
+    def close(self) -> None:
+        """Ends what was opened for the jobs of this process, such as a session; jobs that were posted go on."""
         ...
 
 

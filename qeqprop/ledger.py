@@ -18,7 +18,6 @@ import json
 import math
 import os
 import sqlite3
-import uuid
 from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -28,31 +27,23 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from qeqprop.job_table import JOBS, JobTable, migrate_jobs, transaction
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from qeqprop.interfaces import Measured
-    from qeqprop.recorded import Job
-
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x71657170  # "qeqp": tells this file from other people's databases
 FILE_NAME = "ledger.sqlite"
 LOCK_NAME = "lock"
 
-_JOBS = (
-    # job_id is the device's own name of the job, where it outlives this process; tag finds a job whose id was not
-    # written down any more
-    "CREATE TABLE jobs (step INTEGER NOT NULL, call INTEGER NOT NULL, content TEXT NOT NULL, tag TEXT NOT NULL UNIQUE,"
-    " job_id TEXT, shots INTEGER, canary_ideal REAL, canary_value REAL, canary_error REAL, answer BLOB,"
-    " PRIMARY KEY (step, call))"
-)
 _TABLES = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE steps (step INTEGER PRIMARY KEY, theta BLOB NOT NULL, loss REAL, metrics TEXT NOT NULL,"
     " shots INTEGER NOT NULL)",
     "CREATE TABLE optimizer_arrays (step INTEGER NOT NULL REFERENCES steps, name TEXT NOT NULL, array BLOB NOT NULL,"
     " PRIMARY KEY (step, name))",
-    _JOBS,
+    JOBS,
 )
 
 
@@ -87,6 +78,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
         self.folder = folder
+        self.jobs = JobTable(connection)
 
     @property
     def resolved(self) -> str:
@@ -115,11 +107,10 @@ class Ledger:
         metrics = json.dumps({name: float(value) for name, value in step.metrics.items()}, sort_keys=True)
         row = (step.step, _to_bytes(step.theta), float(step.loss), metrics, int(step.shots))
         arrays = [(step.step, name, _to_bytes(array)) for name, array in step.optimizer_state.items()]
-        with _transaction(self._connection):
+        with transaction(self._connection):
             self._connection.execute("INSERT INTO steps VALUES (?, ?, ?, ?, ?)", row)
             self._connection.executemany("INSERT INTO optimizer_arrays VALUES (?, ?, ?)", arrays)
-            # the step stands for its answers now; that they were given, and for how many shots, is kept
-            self._connection.execute("UPDATE jobs SET answer = NULL WHERE step = ?", (step.step,))
+            self.jobs.forget_answers(step.step)
 
     def last(self) -> Step | None:
         """The last committed step, or None if there is none yet."""
@@ -145,45 +136,6 @@ class Ledger:
         for name in sorted({name for taken in metrics for name in taken}):
             columns[name] = [taken.get(name, math.nan) for taken in metrics]
         return columns
-
-    @property
-    def step_in_progress(self) -> int:
-        """The number of the step that comes next."""
-        return self._last_number() + 1
-
-    def find_job(self, call: int) -> Job | None:
-        """What is known of a job of the step in progress."""
-        from qeqprop.recorded import Job
-
-        row = self._connection.execute(
-            "SELECT content, answer FROM jobs WHERE step = ? AND call = ?", (self.step_in_progress, call)
-        ).fetchone()
-        return None if row is None else Job(*row)
-
-    def begin_job(self, call: int, content: str) -> None:
-        """Commits the intent to ask a device."""
-        row = (self.step_in_progress, call, content, uuid.uuid4().hex)
-        with _transaction(self._connection):
-            self._connection.execute("INSERT INTO jobs (step, call, content, tag) VALUES (?, ?, ?, ?)", row)
-
-    def finish_job(self, call: int, answer: bytes, measured: Measured) -> None:
-        """Commits the answer of a device."""
-        canary = measured.canary
-        numbers = (None, None, None) if canary is None else (canary.ideal, canary.value, canary.std_error)
-        with _transaction(self._connection):
-            self._connection.execute(
-                "UPDATE jobs SET answer = ?, shots = ?, canary_ideal = ?, canary_value = ?, canary_error = ?"
-                " WHERE step = ? AND call = ?",
-                (answer, measured.shots, *numbers, self.step_in_progress, call),
-            )
-
-    def jobs(self) -> dict[str, float]:
-        """What was asked of devices: ``jobs``, and ``canary_ideal`` and ``canary_value`` on average where measured."""
-        number, ideal, value = self._connection.execute(
-            "SELECT count(shots), avg(canary_ideal), avg(canary_value) FROM jobs"
-        ).fetchone()
-        result: dict[str, float] = {"jobs": number} if number else {}
-        return result if value is None else result | {"canary_ideal": ideal, "canary_value": value}
 
     def close(self) -> None:
         self._connection.close()
@@ -224,7 +176,7 @@ def open_run(
     folder.mkdir(parents=True, exist_ok=True)
     with _lock(folder), closing(_connect(folder, create=True)) as connection:
         if _is_empty(connection):
-            with _transaction(connection):
+            with transaction(connection):
                 for table in _TABLES:
                     connection.execute(table)
                 facts = {"resolved": resolved, "versions": json.dumps(dict(versions), sort_keys=True), "source": source}
@@ -307,13 +259,13 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """A ledger of version 1 lacks the table of jobs, and nothing else."""
+    """Ledgers of versions 1 and 2 differ in their table of jobs, and in nothing else."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application == APPLICATION_ID and version == 1:
-        with _transaction(connection):
-            connection.execute(_JOBS)
-            connection.execute("PRAGMA user_version = 2")
+    if application == APPLICATION_ID and version in (1, 2):
+        with transaction(connection):
+            migrate_jobs(connection, version)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _check_version(connection: sqlite3.Connection, folder: Path) -> None:
@@ -325,18 +277,6 @@ def _check_version(connection: sqlite3.Connection, folder: Path) -> None:
         raise LedgerError(
             f"{folder / FILE_NAME}: has schema version {version}, but this qeqprop reads and writes {SCHEMA_VERSION}."
         )
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite has rolled back by itself where the disk is full
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _to_bytes(array: NDArray[Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 For each job: the intent is committed, the device is asked, the answer is committed, and only then returned. A run that
 was killed is run again, and every job that was answered is answered from the book; one that was not is asked again,
-with the same random streams.
+with the same random streams. A device whose jobs outlive the process has them collected instead (`submitter`).
 """
 
 from __future__ import annotations
@@ -10,61 +10,49 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple, Protocol
+from typing import cast
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 
-from qeqprop.interfaces import Canary, Device, Expectations, Measured, Measurement
+from qeqprop.interfaces import Canary, Device, Expectations, Measured, Measurement, RemoteDevice
+from qeqprop.job_table import Job, JobTable
+from qeqprop.submitter import Submitter
 
 
 class ReplayDiverged(RuntimeError):
     """A run that goes on asks another question than it asked before: its program or its parts have changed."""
 
 
-class Job(NamedTuple):
-    """A job in the book: the hash of what was asked, and the answer if there is one yet."""
-
-    content: str
-    answer: bytes | None
-
-
-class JobBook(Protocol):
-    """Where jobs are written down, such as the ledger of a run; every method commits before it returns.
-
-    A job is named by the step in progress and by the number of the call in it. Its content's hash only verifies: the
-    same circuit asked twice has to give two answers.
-    """
-
-    @property
-    def step_in_progress(self) -> int: ...
-
-    def find_job(self, call: int) -> Job | None: ...
-
-    def begin_job(self, call: int, content: str) -> None: ...
-
-    def finish_job(self, call: int, answer: bytes, measured: Measured) -> None: ...
-
-
 @dataclass(frozen=True, eq=False)
 class Recorded:
     """A device with a memory.
 
+    A job is named by the step in progress and by the number of the call in it. Its content's hash only verifies: the
+    same circuit asked twice has to give two answers.
+
     Attributes:
         device: which is asked where the book has no answer.
         book: where questions and answers are kept.
+        tags: that the jobs of the run have at a service.
+        places: whether they also have their step, call and part as tags.
+        budget: seconds on the machine that the run may spend; None for any number.
         calls: counts the calls of each step.
 
     Raises (from `run`):
         ReplayDiverged: if the book holds another question for this call.
+        BudgetExceeded, JobFailed, Refused, Unreachable: of a device whose jobs outlive the process; see `submitter`.
     """
 
     device: Device
-    book: JobBook
+    book: JobTable
+    tags: Sequence[str] = ("qeqprop",)
+    places: bool = True
+    budget: float | None = None
     calls: defaultdict[int, Iterator[int]] = field(default_factory=lambda: defaultdict(count))
 
     @property
@@ -77,16 +65,11 @@ class Recorded:
 
     def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
         """See `interfaces.Device`."""
-        step = self.book.step_in_progress
-        call = next(self.calls[step])
+        call = next(self.calls[self.book.step_in_progress])
+        if is_remote(self.device):
+            return self._run_remotely(call, cast(RemoteDevice, self.device), measurement, shots, key)
         content = question_hash(self.device.name, measurement, shots, key)
-        job = self.book.find_job(call)
-        if job is not None and job.content != content:
-            raise ReplayDiverged(
-                f"Job {call} of step {step} asks something else than it did before the run was interrupted: other "
-                "versions, another device, or a part that is no function of its arguments and key. "
-                "Go on with what the run was begun with, or begin it anew in another folder."
-            )
+        job = self._known(call, 0, content)
         if job is not None and job.answer is not None:
             return _read(job.answer)
         if job is None:
@@ -94,6 +77,53 @@ class Recorded:
         measured = self.device.run(measurement, shots=shots, key=key)
         self.book.finish_job(call, _written(measured), measured)
         return measured
+
+    def _run_remotely(
+        self, call: int, device: RemoteDevice, measurement: Measurement, shots: int | None, key: tuple[int, ...]
+    ) -> Measured:
+        questions = list(enumerate(device.parts(measurement, shots)))
+        contents = [question_hash(device.name, question, shots, key) for _, question in questions]
+        known = [self._known(call, part, contents[part]) for part, _ in questions]
+        if any(job is None or job.answer is None for job in known):
+            self._settle(device, measurement.circuit)
+        for part, question in questions:
+            if known[part] is None:
+                estimate = device.cost(question, shots).seconds
+                known[part] = self.book.begin_job(call, contents[part], part, 1, estimate)
+        submitter = Submitter(device, self.book, self.tags, self.places, self.budget)
+        jobs = [cast(Job, job) for job in known]
+        open_parts = [part for part, _ in questions if jobs[part].answer is None]
+        posted = submitter.submit([(jobs[part], questions[part][1]) for part in open_parts], shots)
+        answers = {part: _read(job.answer) for part, job in enumerate(jobs) if job.answer is not None}
+        for part, job in zip(open_parts, posted, strict=True):
+            question = questions[part][1]
+            raw = submitter.collect(job, question, shots).raw
+            answers[part] = device.decode(question, shots, cast(bytes, raw))
+            self.book.finish_job(call, _written(answers[part]), answers[part], part)
+        return _joined([answers[part] for part, _ in questions])
+
+    def _known(self, call: int, part: int, content: str) -> Job | None:
+        job = self.book.find_job(call, part)
+        if job is not None and job.content != content:
+            raise ReplayDiverged(
+                f"Job {call} of step {job.step} asks something else than it did before the run was interrupted: other "
+                "versions, another device, or a part that is no function of its arguments and key. "
+                "Go on with what the run was begun with, or begin it anew in another folder."
+            )
+        return job
+
+    def _settle(self, device: RemoteDevice, circuit: QuantumCircuit) -> None:
+        """The circuit on the qubits that it had before, or on new ones that are kept from now on."""
+        name = f"placement {circuit_hash(circuit)[:16]}"
+        known = self.book.recall(name)
+        settled = device.settle(circuit, known)
+        if known is None:
+            self.book.keep(name, settled)
+
+
+def is_remote(device: Device) -> bool:
+    """Whether the jobs of a device outlive the process that posted them."""
+    return hasattr(device, "post")
 
 
 def question_hash(device: str, measurement: Measurement, shots: int | None, key: tuple[int, ...]) -> str:
@@ -104,6 +134,11 @@ def question_hash(device: str, measurement: Measurement, shots: int | None, key:
     for array in (measurement.parameters, measurement.weights):
         digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def circuit_hash(circuit: QuantumCircuit) -> str:
+    """A hash of a circuit's gates, places and parameters."""
+    return hashlib.sha256("".join(_lines(circuit)).encode()).hexdigest()
 
 
 def _lines(circuit: QuantumCircuit) -> Iterator[str]:
@@ -143,3 +178,18 @@ def _read(answer: bytes) -> Measured:
             int(stored["shots"]),
             Canary(*canary) if canary else None,
         )
+
+
+def _joined(parts: Sequence[Measured]) -> Measured:
+    """The rows of several jobs one after the other, and the mean of their canaries."""
+    if len(parts) == 1:
+        return parts[0]
+    values = np.concatenate([part.expectations.values for part in parts])
+    errors = np.concatenate([part.expectations.std_errors for part in parts])
+    canaries = [part.canary for part in parts if part.canary is not None]
+    canary = None
+    if canaries:
+        spread = float(np.sqrt(sum(each.std_error**2 for each in canaries))) / len(canaries)
+        ideal, value = (float(np.mean([getattr(each, name) for each in canaries])) for name in ("ideal", "value"))
+        canary = Canary(ideal, value, spread)
+    return Measured(Expectations(values, errors), sum(part.shots for part in parts), canary)

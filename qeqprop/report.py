@@ -32,7 +32,7 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
     folder = Path(folder)
     with read_run(folder) as ledger:
         resolved, versions, history = json.loads(ledger.resolved), ledger.versions, ledger.history()
-        jobs = ledger.jobs()
+        jobs = ledger.jobs.summary()
         source = Path(ledger.source)
     steps, wanted = len(history["step"]), int(resolved["train"]["steps"])
     result: dict[str, Any] = {

@@ -209,9 +209,10 @@ def test_a_ledger_of_version_1_gets_its_table_of_jobs(tmp_path):
     connection.close()
     with opened(tmp_path) as ledger:
         assert_same(ledger.last(), step(1))
-        assert ledger.find_job(0) is None
-        ledger.begin_job(0, "what was asked")
-        assert ledger.find_job(0) == ("what was asked", None)
+        assert ledger.jobs.find_job(0) is None
+        ledger.jobs.begin_job(0, "what was asked")
+        job = ledger.jobs.find_job(0)
+        assert (job.content, job.answer, job.place) == ("what was asked", None, (2, 0, 0, 1))
 
 
 @pytest.mark.parametrize("canary", [None, Canary(1.0, 0.75, 0.01)])
@@ -231,15 +232,15 @@ def test_answers_of_devices_come_back_bit_by_bit(tmp_path, canary):
 
     asked = []
     with opened(tmp_path) as ledger:
-        Recorded(Machine(), ledger).run(question, shots=5, key=(1, 2))
+        Recorded(Machine(), ledger.jobs).run(question, shots=5, key=(1, 2))
     with opened(tmp_path) as ledger:
-        again = Recorded(Machine(), ledger).run(question, shots=5, key=(1, 2))
+        again = Recorded(Machine(), ledger.jobs).run(question, shots=5, key=(1, 2))
         assert asked == [(1, 2)]
         assert again.expectations.values.tobytes() == answer.expectations.values.tobytes()
         assert again.expectations.std_errors.tobytes() == answer.expectations.std_errors.tobytes()
         assert (again.shots, again.canary is None) == (77, canary is None)
         wanted = {"jobs": 1} if canary is None else {"jobs": 1, "canary_ideal": 1.0, "canary_value": 0.75}
-        assert ledger.jobs() == wanted
+        assert ledger.jobs.summary() == wanted
     for changes in (
         {"parameters": angles + 1e-16},
         {"strings": PauliList(["IZ", "YX"])},
@@ -247,8 +248,8 @@ def test_answers_of_devices_come_back_bit_by_bit(tmp_path, canary):
         {"circuit": circuit.compose(circuit.inverse()).compose(circuit)},
     ):
         with opened(tmp_path) as ledger, pytest.raises(ReplayDiverged, match="Job 0 of step 1 asks something else"):
-            Recorded(Machine(), ledger).run(replace(question, **changes), shots=5, key=(1, 2))
+            Recorded(Machine(), ledger.jobs).run(replace(question, **changes), shots=5, key=(1, 2))
     for shots, key in ((6, (1, 2)), (5, (1, 3))):
         with opened(tmp_path) as ledger, pytest.raises(ReplayDiverged):
-            Recorded(Machine(), ledger).run(question, shots=shots, key=key)
+            Recorded(Machine(), ledger.jobs).run(question, shots=shots, key=key)
     assert asked == [(1, 2)]

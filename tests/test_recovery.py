@@ -17,6 +17,7 @@ import pytest
 from qeqprop import ledger
 from qeqprop.devices.statevector import Statevector
 from qeqprop.experiment import Experiment
+from qeqprop.job_table import JobTable
 from qeqprop.ledger import FILE_NAME, Ledger
 from qeqprop.recorded import ReplayDiverged
 from qeqprop.report import summary
@@ -224,8 +225,8 @@ def test_a_fuse_at_every_crossing(with_jobs, tmp_path, monkeypatch):
 
         return call
 
-    for name in ("begin_job", "finish_job", "append"):
-        monkeypatch.setattr(Ledger, name, fused(getattr(Ledger, name)))
+    for part, name in ((JobTable, "begin_job"), (JobTable, "finish_job"), (Ledger, "append")):
+        monkeypatch.setattr(part, name, fused(getattr(part, name)))
     device = Fused(with_jobs.setup.device, asked, crossing)
     experiment = dataclasses.replace(with_jobs, setup=dataclasses.replace(with_jobs.setup, device=device))
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # no power cut here: only speed
