@@ -86,7 +86,8 @@ class Variational:
             sites. One that grows (`adaptive`) grows in every call that has no start, for all samples together, on the
             simulator.
         tolerance: largest gradient of the energy in the angles, relative to the sum of absolute coefficients. Of a
-            nudged difference the relative error is about this divided by beta and by the gap.
+            nudged difference the relative error is about this divided by beta and by the gap. At beta = 0.1 the default
+            leaves 1e-7 of a gradient; 1e-5 leaves 1e-4, enough for training, in a fifth of the time at six sites.
         iterations: calls of the search at most, for each level; by default 1000 on the simulator, 100 jobs on a device.
         level: 0 is the ground state; levels count states, with multiplicity.
         excited: how levels above the ground state are found.
