@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qeqprop import cli_doctor, cli_profile
+from qeqprop import cli_doctor, cli_profile, cli_rehearse
 from qeqprop.terminal import fail, print_table, user_errors
 
 _HELP = """Train networks of spins by equilibrium propagation.
@@ -80,6 +80,7 @@ app = typer.Typer(
 )
 
 app.command(help=cli_doctor.HELP, short_help="Say what is here and what is missing.")(cli_doctor.doctor)
+app.command(help=cli_rehearse.HELP, short_help="Practise a submission to IBM's machines here.")(cli_rehearse.rehearse)
 app.add_typer(cli_profile.app, name="profile", short_help="Machines on paper: list, show, snapshot.")
 
 RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="A run file in TOML.")]

@@ -40,15 +40,20 @@ PLANS: dict[PlanName, Plan] = {  # prices and the open plan's ten minutes: publi
 PLAN_ID = "00000000-0000-4000-8000-000000000001"
 
 
-def instance_name(plan: PlanName) -> str:
-    """The name of the only instance."""
-    return f"rehearsal-{plan}"
+class Instance(NamedTuple):
+    """Attributes: the cloud resource name, and the name for people."""
+
+    crn: str
+    name: str
 
 
-def crn(plan: PlanName) -> str:
-    """The cloud resource name of the only instance."""
+def instance_of(plan: PlanName, wanted: str | None) -> Instance:
+    """The only instance, with the cloud resource name or the name that is wanted."""
     number = f"{list(PLANS).index(plan):012d}"
-    return f"crn:v1:bluemix:public:quantum-computing:us-east:a/{'0' * 32}:00000000-0000-4000-8000-{number}::"
+    own = f"crn:v1:bluemix:public:quantum-computing:us-east:a/{'0' * 32}:00000000-0000-4000-8000-{number}::"
+    if wanted is None:
+        return Instance(own, f"rehearsal-{plan}")
+    return Instance(wanted, f"rehearsal-{plan}") if wanted.startswith("crn:") else Instance(own, wanted)
 
 
 def access_token(api_key: str, lifetime: float) -> dict[str, Any]:

@@ -98,13 +98,18 @@ class Machine:
 def machine(name: str) -> Machine:
     """A machine by its name: of a bundled snapshot (``kingston``), or a stored calibration (``kingston_8.toml``).
 
+    The names under which the service offers them, ``ibm_kingston`` and ``ibm_kingston_8``, are understood as well.
+
     Raises:
         ValueError: if there is none of that name.
     """
-    if name.endswith(".toml"):
-        path = find_stored(name, "hardware_profiles", argument="machine")
-        return of_calibration(from_text(path.read_text(encoding="utf-8")), f"ibm_{Path(name).stem}")
-    return _of_snapshot(name.removeprefix("ibm_"))
+    known = name.removeprefix("ibm_")
+    if not known.endswith(".toml") and any(character.isdecimal() for character in known):
+        known += ".toml"
+    if not known.endswith(".toml"):
+        return _of_snapshot(known)
+    path = find_stored(known, "hardware_profiles", argument="machine")
+    return of_calibration(from_text(path.read_text(encoding="utf-8")), f"ibm_{Path(known).stem}")
 
 
 def of_calibration(calibration: Calibration, name: str) -> Machine:

@@ -12,15 +12,18 @@ What it offers and what it leaves out is said in the package's own text.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
-from qeqprop.rehearsal.account import PlanName, crn
+from qeqprop.rehearsal.account import PlanName, instance_of
 from qeqprop.rehearsal.faults import Action, Fault, Faults
 from qeqprop.rehearsal.jobs import Fate, Job, JobBook
 from qeqprop.rehearsal.machines import Machine, machine
@@ -60,6 +63,7 @@ class Rehearsal:
         port: 0 for any that is free.
         folder: where jobs and sessions are kept, so that they outlive the process; None for nowhere.
         api_key: the only one that is let in.
+        instance: the only instance: a cloud resource name, or a name; the plan's own by default.
         queue_seconds: how long a job waits at least.
         run_seconds: how long it runs at least.
         token_seconds: how long an access token is good for. The client renews one in its last fifth; when it finds one
@@ -78,6 +82,7 @@ class Rehearsal:
         port: int = 0,
         folder: Path | None = None,
         api_key: str = API_KEY,
+        instance: str | None = None,
         queue_seconds: float = 0.0,
         run_seconds: float = 0.0,
         token_seconds: float = 3600.0,
@@ -100,6 +105,7 @@ class Rehearsal:
             self.book,
             plan,
             api_key,
+            instance_of(plan, instance),
             token_seconds,
             tag_lag=tag_lag,
             posts_per_minute=posts_per_minute,
@@ -146,7 +152,7 @@ class Rehearsal:
     @property
     def instance(self) -> str:
         """The cloud resource name of the only instance."""
-        return crn(self.service.plan)
+        return self.service.instance.crn
 
     def environment(self) -> dict[str, str]:
         """The variables by which the client finds it; keep everything else of the environment as it is."""
@@ -159,7 +165,24 @@ class Rehearsal:
             "GLOBAL_SEARCH_URL": self.url,
             "GLOBAL_CATALOG_URL": f"{self.url}{CATALOG}",
             "USAGE_DATA_OPT_OUT": "True",
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
         }
+
+    @contextmanager
+    def connected(self) -> Generator[None, None, None]:
+        """This process finds the stand-in, and nothing else, while the block lasts.
+
+        Raises:
+            RuntimeError: if the client would still go elsewhere.
+        """
+        before = {name: os.environ.get(name) for name in self.environment()}
+        os.environ.update(self.environment())
+        try:
+            _check_address(self.url)
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
     # --- trouble ----------------------------------------------------------------------------------------------------
 
@@ -248,6 +271,14 @@ class Rehearsal:
     def _return(self) -> None:
         if not self._stopped.is_set():
             self._listener = self._listen(self.port)
+
+
+def _check_address(url: str) -> None:
+    from qiskit_ibm_runtime import QiskitRuntimeService
+
+    found = str(QiskitRuntimeService()._active_api_client._session.base_url)  # pyright: ignore[reportPrivateUsage]
+    if not found.startswith(url):
+        raise RuntimeError(f"The client would go to {found}, not to {url}: nothing was sent.")
 
 
 class _Listener(ThreadingHTTPServer):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from qeqprop.rehearsal.account import PLAN_ID, PLANS, PlanName, access_token, crn, instance_name, is_valid
+from qeqprop.rehearsal.account import PLAN_ID, PLANS, Instance, PlanName, access_token, is_valid
 from qeqprop.rehearsal.jobs import Job, JobBook
 from qeqprop.rehearsal.machines import Machine
 from qeqprop.rehearsal.sessions import Mode, Sessions, iso
@@ -70,6 +70,7 @@ class Service:
         jobs: all of them.
         plan: what was paid for.
         api_key: the only one that is known.
+        instance: the only one there is.
         token_seconds: how long an access token is good for.
         tag_lag: seconds for which a new job is not found by its tags.
         posts_per_minute: how many jobs may be posted in a minute; None for any number.
@@ -81,6 +82,7 @@ class Service:
     jobs: JobBook
     plan: PlanName
     api_key: str
+    instance: Instance
     token_seconds: float = 3600.0
     tag_lag: float = 0.0
     posts_per_minute: int | None = None
@@ -124,7 +126,7 @@ class Service:
         if not is_valid(self.api_key, request.headers.get("authorization", "")):
             raise Refusal(401, 1200, "The authorization is missing, wrong or has run out.")
         instance = request.headers.get("service-crn")
-        if instance is not None and unquote(instance) != crn(self.plan):
+        if instance is not None and unquote(instance) != self.instance.crn:
             raise Refusal(403, 1211, "The instance is unknown or not yours.")
 
     # --- identity and catalogue -----------------------------------------------------------------------------------
@@ -141,8 +143,8 @@ class Service:
         if not is_valid(self.api_key, request.headers.get("authorization", "")):
             raise Refusal(401, 1200, "The authorization is missing, wrong or has run out.")
         item = {
-            "crn": crn(self.plan),
-            "name": instance_name(self.plan),
+            "crn": self.instance.crn,
+            "name": self.instance.name,
             "service_plan_unique_id": PLAN_ID,
             "tags": [],
             "doc": {"extensions": [{"name": "allocation", "value": "rehearsal"}]},
@@ -167,7 +169,7 @@ class Service:
         consumed, now = self.consumed, time.time()
         return _json(
             {
-                "instance_id": crn(self.plan),
+                "instance_id": self.instance.crn,
                 "plan_id": PLAN_ID,
                 "usage_consumed_seconds": consumed,
                 "usage_limit_seconds": self.limit,
@@ -178,9 +180,9 @@ class Service:
             }
         )
 
-    def instance(self, request: Request) -> Reply:
+    def settings(self, request: Request) -> Reply:
         """The settings of the instance."""
-        return _json({"instance_id": crn(self.plan), "plan_id": PLAN_ID, "usage_limit_seconds": self.limit})
+        return _json({"instance_id": self.instance.crn, "plan_id": PLAN_ID, "usage_limit_seconds": self.limit})
 
     # --- machines -------------------------------------------------------------------------------------------------
 
@@ -410,7 +412,7 @@ _ROUTES: list[tuple[str, str, Any, bool]] = [
     ("POST", "/v3/resources/search", Service.search, True),
     ("GET", f"{CATALOG}/{_NAME}", Service.catalog, True),
     ("GET", f"{ROOT}/instances/usage", Service.usage, False),
-    ("GET", f"{ROOT}/instances/configuration", Service.instance, False),
+    ("GET", f"{ROOT}/instances/configuration", Service.settings, False),
     ("GET", f"{ROOT}/backends", Service.backends, False),
     ("GET", f"{ROOT}/backends/{_NAME}/configuration", Service.configuration, False),
     ("GET", f"{ROOT}/backends/{_NAME}/properties", Service.properties, False),

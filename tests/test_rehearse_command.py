@@ -1,0 +1,130 @@
+"""The command ``qeqprop rehearse``: the stand-in by itself, and a run against it."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import requests
+from typer.testing import CliRunner
+
+from qeqprop.cli import app
+
+RUN = """
+schema = 1
+seed = 5
+loss = { use = "mean_squared_error" }
+[network]
+use = "transverse_ising:transverse_ising"
+sites = 2
+n_inputs = 2
+[data]
+use = "boolean:xor"
+[solver]
+use = "adiabatic:Adiabatic"
+total_time = 2.0
+steps = 2
+[rule]
+use = "nudging:OneSidedNudging"
+beta = 0.5
+[optimizer]
+use = "adam"
+[device]
+use = "mine:Mine"
+machine = "ibm_kingston_8"
+instance = "my instance"
+[train]
+steps = 1
+batch = 1
+"""
+
+MINE = '''
+"""A device on IBM's machines, as short as can be."""
+from dataclasses import dataclass
+from qeqprop.devices.primitive import Primitive
+
+@dataclass(frozen=True)
+class Mine:
+    """Runs everything as one job."""
+    machine: str = ""
+    instance: str = ""
+    shots: int = 100
+
+    @property
+    def name(self):
+        return "mine"
+
+    @property
+    def reads_states(self):
+        return False
+
+    def run(self, measurement, *, shots, key):
+        from qiskit_ibm_runtime import QiskitRuntimeService
+        from qiskit_ibm_runtime.executor_sampler import Sampler
+        service = QiskitRuntimeService(instance=self.instance)
+        assert service._active_api_client._session.base_url.startswith("http://127.0.0.1:")
+        backend = service.backend(self.machine)
+        sampler = Sampler(mode=backend)
+        return Primitive(sampler, backend, self.shots).run(measurement, shots=shots, key=key)
+'''
+
+
+def test_the_stand_in_says_how_to_reach_it_and_ends_with_a_bill(tmp_path):
+    program = [sys.executable, "-c", "from qeqprop.cli import main; main()", "rehearse", "--server"]
+    words = ["--machine", "kingston_8.toml", "--keep", "jobs", "--fault", "GET /catalog 503"]
+    process = subprocess.Popen(program + words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        lines = [process.stdout.readline() for _ in range(11)]
+        found = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", found["IAM_URL"])
+        data = {"apikey": found["QISKIT_IBM_TOKEN"]}
+        answer = requests.post(f"{found['IAM_URL']}/identity/token", data=data, timeout=20).json()
+        headers = {"Authorization": f"Bearer {answer['access_token']}", "Service-CRN": found["QISKIT_IBM_INSTANCE"]}
+        devices = requests.get(f"{found['QISKIT_IBM_URL']}/backends", headers=headers, timeout=20).json()["devices"]
+        assert [device["name"] for device in devices] == ["ibm_kingston_8"]
+        assert requests.get(f"{found['GLOBAL_CATALOG_URL']}/x", timeout=20).status_code == 503
+        process.send_signal(signal.SIGINT)
+        bill = process.communicate(timeout=20)[0]
+        assert re.search(r"^jobs +0$", bill, re.M)
+        assert re.search(r"^faults +1$", bill, re.M)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.filterwarnings("ignore::qeqprop.interfaces.PhysicsWarning")  # two steps follow no level
+def test_a_run_is_practised_and_its_bill_is_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "xor.toml").write_text(RUN)
+    (tmp_path / "mine.py").write_text(textwrap.dedent(MINE))
+    before = set(os.environ)
+    result = CliRunner().invoke(app, ["rehearse", "xor.toml", "--plan", "payg", "--posts", "100"])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^jobs +[1-9]", result.output, re.M)
+    assert "would be $" in result.output
+    assert [path.name.startswith("xor-") for path in (tmp_path / "rehearsals").iterdir()] == [True]
+    assert not [name for name in os.environ.keys() - before if "IBM" in name or "URL" in name]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give a run file, or --server"),
+        (["--server", "--plan", "gold"], "--plan must be one of open, payg, flex, premium"),
+        (["--server", "--fault", "POST /jobs$ explode"], "must read like"),
+        (["--server", "--machine", "kingstan"], "did you mean 'kingston'"),
+        (["plain.toml"], "needs a device on IBM's machines"),
+    ],
+)
+def test_mistakes_are_said_before_anything_begins(tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain.toml").write_text(RUN.replace("machine =", "name ="))
+    result = CliRunner().invoke(app, ["rehearse", *words])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "rehearsals").exists()
