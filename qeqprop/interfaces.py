@@ -376,6 +376,26 @@ class Equilibria:
     start: Start | None = None
     key: tuple[int, ...] = ()
 
+    def on_common_strings(self) -> Equilibria:
+        """The same question with all operators on one list of strings, those of the Hamiltonians first."""
+        known, asked = self.hamiltonians.strings, self.observables.strings
+        if asked is known or asked.to_labels() == known.to_labels():
+            return self
+        strings = PauliList(list(dict.fromkeys([*known.to_labels(), *asked.to_labels()])))
+        column = {label: index for index, label in enumerate(strings.to_labels())}
+
+        def spread(sums: PauliSums) -> PauliSums:
+            coefficients = np.zeros((len(sums), len(strings)), dtype=sums.coefficients.dtype)
+            coefficients[:, [column[label] for label in sums.strings.to_labels()]] = sums.coefficients
+            return PauliSums(strings, coefficients)
+
+        return replace(
+            self,
+            hamiltonians=spread(self.hamiltonians),
+            observables=spread(self.observables),
+            perturbation=None if self.perturbation is None else spread(self.perturbation),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Expectations:

@@ -86,3 +86,27 @@ def kubo_mori(hamiltonian, nudge, observable, temperature):
 def five_point(function, step):
     """Fourth-order central difference of a function of one number at zero."""
     return (8 * (function(step) - function(-step)) - (function(2 * step) - function(-2 * step))) / (12 * step)
+
+
+def free_energy(hamiltonian, temperature):
+    """``F = -T ln Tr exp(-H/T)``."""
+    energies = np.linalg.eigvalsh(hamiltonian)
+    return float(energies[0] - temperature * np.log(np.sum(np.exp(-(energies - energies[0]) / temperature))))
+
+
+def isolated_response(hamiltonian, nudge, observable, temperature):
+    """``d<A>/dnu`` of a Gibbs state whose populations cannot follow the nudge: perturbation theory in every level."""
+    energies = np.linalg.eigvalsh(hamiltonian)
+    weights = np.exp(-(energies - energies[0]) / temperature)
+    slopes = [perturbation_theory(hamiltonian, nudge, observable, level) for level in range(len(energies))]
+    return float(weights @ slopes / weights.sum())
+
+
+def equal_time_covariance(hamiltonian, nudge, observable, temperature):
+    """``-(1/T) [<{A, N}>/2 - <A><N>]``."""
+    energies, vectors = np.linalg.eigh(hamiltonian)
+    weights = np.exp(-(energies - energies[0]) / temperature)
+    density = (vectors * (weights / weights.sum())) @ vectors.conj().T
+    both = np.real(np.trace(density @ (observable @ nudge + nudge @ observable))) / 2
+    means = np.real(np.trace(density @ observable)) * np.real(np.trace(density @ nudge))
+    return float(-(both - means) / temperature)

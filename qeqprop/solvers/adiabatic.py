@@ -73,9 +73,12 @@ class Adiabatic:
             they arrive where no levels cross on the way, which the certificate's ``level`` shows.
         tolerance: largest residual in units of the gap.
         certified_sites: largest network that is simulated and diagonalised for the certificate.
+        temperature: must be 0. A thermal state that is nudged adiabatically, cut off from its bath, keeps its
+            populations: its response misses ``-(1/T) Cov_p(A_nn, C_nn)``, the part of the gradient by which levels
+            change their weights. Only at T = 0 are there no populations to change.
 
     Raises:
-        ValueError: if a response or a complex nudge is asked for, or a level that cannot be.
+        ValueError: if a response or a complex nudge is asked for, a level that cannot be, or a temperature.
 
     Source: Farhi et al., arXiv:quant-ph/0001106 (2000); boundary conditions: Lidar, Rezakhani and Hamma, J. Math. Phys.
     50, 102106 (2009).
@@ -91,9 +94,17 @@ class Adiabatic:
     level: Annotated[int, Ge(0)] = 0
     tolerance: Annotated[float, Gt(0)] = 0.1
     certified_sites: Annotated[int, Ge(0)] = 10
+    temperature: Annotated[float, Ge(0)] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.temperature > 0:
+            raise ValueError(
+                f"Argument `temperature` must be 0 with the solver Adiabatic, but is {self.temperature}: a thermal "
+                "state nudged in isolation keeps its populations, so that its gradient misses -(1/T) Cov_p(A_nn, C_nn)."
+                " Let it thermalise again under the nudge, by Exact(temperature=) or Typical, or take no nudge at all,"
+                " with LinearResponse."
+            )
         ramp_of(self.ramp)
 
     @property

@@ -98,6 +98,7 @@ class Exact:
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Settles the batch; ``precision`` is not needed, since nothing is sampled."""
         refuse_device("Exact", measure)
+        problem = problem.on_common_strings()
         table = PauliTable.of(problem.hamiltonians.strings)
         self._check_size(table)
         settled = self._settle(table, problem)
@@ -167,6 +168,8 @@ class Exact:
         if start is None or "residuals" not in start.arrays:
             return self._diagonalise(table, hamiltonians, tolerances, spacings, None)
         arrays = start.arrays
+        if arrays["coefficients"].shape != hamiltonians.shape:  # of other strings
+            return self._diagonalise(table, hamiltonians, tolerances, spacings, arrays["vectors"])
         known = (arrays["coefficients"] == hamiltonians).all(axis=1)
         if not known.any():
             return self._diagonalise(table, hamiltonians, tolerances, spacings, arrays["vectors"])

@@ -49,6 +49,11 @@ class Sampled:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @property
+    def temperature(self) -> float:
+        """That of the solver."""
+        return self.solver.temperature
+
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Settles exactly, then measures."""
         refuse_device("Sampled", measure)

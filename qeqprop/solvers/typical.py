@@ -87,6 +87,7 @@ class Typical:
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Averages over the random vectors, over more of them if a string's standard error exceeds ``precision``."""
         refuse_device("Typical", measure)
+        problem = problem.on_common_strings()
         table = PauliTable.of(problem.hamiltonians.strings)
         hamiltonians, observables = self._coefficients(problem), np.real(problem.observables.coefficients)
         pushes = None if problem.perturbation is None else np.real(problem.perturbation.coefficients)

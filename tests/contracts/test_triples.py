@@ -23,7 +23,8 @@ NEEDED = {"Backend": {"backend": GenericBackendV2(3, coupling_map=[[0, 1], [1, 2
 NOISY = {"Profile", "Backend", "ReadoutMitigated", "ZeroNoise"}
 MADE = {name: made(**NEEDED.get(name, {})) for name, made in DEVICES.items()}
 MADE["Statevector with shots"] = DEVICES["Statevector"](shots=1000)
-WITHOUT_CIRCUITS = {"Exact", "Sampled", "DMRG", "Typical"}
+WITHOUT_CIRCUITS = {"Exact", "Sampled", "DMRG", "Typical", "EqualTime"}
+WRAPPED = {"EqualTime": "Exact"}  # what answers in their place, by default
 NUDGING = {"OneSidedNudging": {"beta": 0.3}, "SymmetricNudging": {"beta": 0.3}, "Richardson": {"betas": (0.3, 0.6)}}
 SHOTS = 400
 
@@ -79,7 +80,8 @@ def test_every_triple_agrees_or_refuses(rule, solver, device):
     watched = Watched(MADE[device])
     refused = solver in WITHOUT_CIRCUITS
     if refused or (rule not in NUDGING and not watched.reads_states):
-        wanted = f"`device` must be None with the solver {solver}" if watched.reads_states else "device"
+        computing = WRAPPED.get(solver, solver)
+        wanted = f"`device` must be None with the solver {computing}" if watched.reads_states else "device"
         with pytest.raises(ValueError, match=wanted):
             found(rule, solver, watched)
         assert not watched.asked
