@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
+import sys
 import types
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -41,6 +42,9 @@ def find(use: str, family: str) -> Callable[..., Any] | str:
         if not callable(found):
             return f"{use!r} is a {type(found).__name__}, not a function or class"
         return cast(Callable[..., Any], found)
+    module, _, member = use.partition(":")
+    if (outside := sys.modules.get(module)) is not None:
+        return f"no {member!r} in {module}{suggestion(member, _members(outside) or _callables(outside))}"
     return f"no {use!r} in {family or 'any module'}{suggestion(use, _family_members(family, use))}"
 
 
@@ -69,8 +73,9 @@ def _family_members(family: str, use: str) -> list[str]:
 
 
 def _members(module: types.ModuleType) -> list[str]:
-    return [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__
-    ]
+    """What a module defines itself."""
+    return [name for name in _callables(module) if getattr(vars(module)[name], "__module__", "") == module.__name__]
+
+
+def _callables(module: types.ModuleType) -> list[str]:
+    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]

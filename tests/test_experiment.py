@@ -544,6 +544,25 @@ def test_a_profile_is_in_the_name_of_the_run(xor, tmp_path, monkeypatch):
     )
 
 
+def test_a_machine_of_others_is_named_in_a_run_file(xor):
+    machine = "backend={use='qiskit.providers.fake_provider:GenericBackendV2', num_qubits=4, seed=3}"
+    solver = "solver={use='adiabatic:Adiabatic', total_time=2, steps=4}"
+
+    def with_machine(table):
+        return xor, solver, f"device={{use='backend:Backend', shots=60, {table}}}"
+
+    path, *options = with_machine(machine)
+    experiment = Experiment.load(path, options)
+    assert experiment.setup.device.backend.num_qubits == 4
+    assert experiment.check().shots == 3 * 4 * 60
+    (wrong,) = problems(*with_machine("backend='fake_kingston'"))
+    assert "must be a BackendV2 with a target, but is a str: give the object, or in a run file name what makes" in wrong
+    (wrong,) = problems(*with_machine("backend={use='qiskit.providers.fake_provider:GenericBackend'}"))
+    assert "no 'GenericBackend' in qiskit.providers.fake_provider (did you mean 'GenericBackendV2'?)" in wrong
+    (wrong,) = problems(*with_machine("backend={use='qiskit.providers.fake_provider:GenericBackendV2'}"))
+    assert "device.backend.num_qubits: missing key" in wrong
+
+
 @pytest.mark.parametrize("classes", [None, (0, 1)])
 def test_logistic_regression_reads_one_column_and_one_column_per_class(classes):
     data = iris(classes=classes)
