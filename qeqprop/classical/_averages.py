@@ -1,0 +1,146 @@
+"""From samples of many chains to averages, covariances and their errors.
+
+Chains are independent of each other, so the spread of their averages is the error of the mean whatever the samples
+inside a chain remember; with C chains it is known to ``1 / sqrt(2 C)`` of itself. A covariance is
+
+    Cov(A, N) = mean[A N] - sum_(c != c') A_c N_c' / C (C - 1)
+
+with the averages A_c of the chains: no sample meets itself, so it is unbiased at any autocorrelation (for chains of one
+sample it is the covariance divided by M - 1). Its error is the spread of what each chain contributes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qeqprop.interfaces import Certificate, Expectations, FloatArray
+
+_WINDOW = 5.0
+"""The sum over the autocorrelation ends at this many autocorrelation times (Sokal)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChainSums:
+    """What the samples of a batch add up to.
+
+    Attributes:
+        samples: of each chain.
+        sums: (rows, n_strings, chains) of every string.
+        joint: (rows, n_strings, chains) of every string times N, or None.
+        series: (rows, 2, samples, chains) the energy, and N or another observable.
+    """
+
+    samples: int
+    sums: FloatArray
+    joint: FloatArray | None
+    series: FloatArray
+
+    @property
+    def chains(self) -> int:
+        return self.sums.shape[2]
+
+
+def averages(found: ChainSums, observables: FloatArray) -> Expectations:
+    """The observables (rows, n_observables) of the strings, with errors."""
+    return _over_chains(found.sums / found.samples, observables)
+
+
+def covariances(found: ChainSums, observables: FloatArray, factor: float) -> Expectations:
+    """``factor * Cov(observable, N)``, (rows, n_observables), unbiased, with errors."""
+    assert found.joint is not None
+    strings, both = found.sums / found.samples, found.joint / found.samples
+    pushed = found.series[:, 1].mean(axis=1)[:, None]  # (rows, 1, chains)
+    apart = strings - strings.mean(axis=2, keepdims=True)
+    away = pushed - pushed.mean(axis=2, keepdims=True)
+    # A N - A_c <N> - <A> N_c + <A> <N>, and what makes the product of the two means unbiased
+    own = both - strings * pushed + apart * away * (found.chains / (found.chains - 1))
+    return _over_chains(factor * own, observables)
+
+
+def certificate(found: ChainSums, limit: float) -> Certificate:
+    """Autocorrelation time, effective samples and R-hat (rows,), of the slower of energy and nudged observable."""
+    tau = np.max([autocorrelation_time(found.series[:, index]) for index in range(2)], axis=0)
+    spread = np.max([r_hat(found.series[:, index]) for index in range(2)], axis=0)
+    unknown, none = np.full(len(tau), np.nan), np.zeros(len(tau), dtype=np.int64)
+    return Certificate(
+        residual=unknown,
+        gap_below=unknown,
+        gap_above=unknown,
+        degeneracy=none,
+        level=none,
+        overlap=unknown,
+        nudge_coupling=unknown,
+        trainable_coupling=unknown,
+        converged=spread < limit,
+        autocorrelation=tau,
+        effective_samples=found.samples * found.chains / (2 * tau),
+        r_hat=spread,
+    )
+
+
+def autocorrelation_time(series: FloatArray) -> FloatArray:
+    """``tau = 1/2 + sum_(t = 1..W) rho(t)``, W the first window of at least ``5 tau``; (rows,).
+
+    Args:
+        series: (rows, samples, chains), stationary, all chains of a row alike.
+
+    Source: Sokal, in Functional Integration (1997), for the window.
+    """
+    rows, samples, _ = series.shape
+    apart = series - series.mean(axis=(1, 2), keepdims=True)
+    spectrum = np.abs(np.fft.rfft(apart, n=2 * samples, axis=1)) ** 2
+    lags = np.fft.irfft(spectrum.sum(axis=2), n=2 * samples, axis=1)[:, :samples] / np.arange(samples, 0, -1)
+    variances = lags[:, :1]
+    floor = 1e-24 * np.mean(series**2, axis=(1, 2))[:, None]  # rounding of a constant is no fluctuation
+    rho = np.divide(lags, variances, out=np.zeros_like(lags), where=variances > floor)
+    sums = 0.5 + np.cumsum(rho[:, 1:], axis=1)
+    sums = np.concatenate([np.full((rows, 1), 0.5), sums], axis=1)
+    wide = np.arange(samples) >= _WINDOW * sums
+    wide[:, -1] = True
+    return np.maximum(sums[np.arange(rows), np.argmax(wide, axis=1)], 0.5 / samples)
+
+
+def r_hat(series: FloatArray) -> FloatArray:
+    """Spread of half chains against the spread inside them (rows,): 1 where all have seen the same.
+
+    Args:
+        series: (rows, samples, chains).
+
+    Source: Gelman & Rubin, Stat. Sci. 7, 457 (1992); halves by Gelman et al., Bayesian Data Analysis (2013).
+    """
+    half = series.shape[1] // 2
+    if half < 2:
+        return np.full(len(series), np.nan)
+    halves = np.concatenate([series[:, :half], series[:, half : 2 * half]], axis=2)
+    inside = halves.var(axis=1, ddof=1).mean(axis=1)
+    between = halves.mean(axis=1).var(axis=1, ddof=1)
+    scale = 1e-24 * np.mean(series**2, axis=(1, 2))
+    inside, between = np.where(inside > scale, inside, 0.0), np.where(between > scale, between, 0.0)
+    ratio = np.divide(between, inside, out=np.where(between > 0, np.inf, 1.0 / half), where=inside > 0)
+    return np.sqrt((half - 1) / half + ratio)
+
+
+def _over_chains(strings: FloatArray, observables: FloatArray) -> Expectations:
+    """Mean and standard error over chains of observables that are linear in the strings (rows, n_strings, chains).
+
+    Most trainable terms are one string: only sums of several need the chains once more.
+    """
+    rows, _, chains = strings.shape
+    counts = np.count_nonzero(observables, axis=1)
+    shape = (rows, len(observables))
+    values, errors = np.zeros(shape), np.zeros(shape)
+    root = np.sqrt(chains)
+    single = np.flatnonzero(counts == 1)
+    columns = np.argmax(observables[single] != 0, axis=1)
+    factors = observables[single, columns]
+    values[:, single] = strings.mean(axis=2)[:, columns] * factors
+    errors[:, single] = strings.std(axis=2, ddof=1)[:, columns] / root * np.abs(factors)
+    several = np.flatnonzero(counts > 1)
+    if len(several):
+        used = np.flatnonzero(np.any(observables[several] != 0, axis=0))
+        summed = observables[np.ix_(several, used)] @ strings[:, used]  # (rows, n_several, chains)
+        values[:, several] = summed.mean(axis=2)
+        errors[:, several] = summed.std(axis=2, ddof=1) / root
+    return Expectations(values, errors)
