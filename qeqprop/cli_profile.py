@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qeqprop.terminal import fail, print_table, user_errors
+
+if TYPE_CHECKING:
+    from qeqprop.noise_comparison import Damping
 
 _HELP = """Machines on paper: stored calibrations, settings for submission, and rehearsals with the noise of a machine.
 
@@ -41,6 +44,20 @@ Examples:
   qeqprop profile snapshot FakeTorino --qubits 0,1,2,15     these ones
   qeqprop profile snapshot ibm_kingston --sites 8           as it is now, asked through your account
   qeqprop profile snapshot FakeKingston                     every qubit that works
+"""
+
+_REHEARSE_HELP = """Train with the noise of a profile, and with as many shots without noise beside it.
+
+\b
+Examples:
+  qeqprop profile rehearse run.toml --profile kingston_8
+  qeqprop profile rehearse run.toml --profile FakeMiami --steps 20 --shots 4000
+  qeqprop profile rehearse run.toml --profile torino_8 --set solver.steps=8
+
+\b
+At the end it says what the noise does to the outputs of the trained network, and whether the canary shows it:
+the canary is the circuit of a job and its inverse, ideally back at zero, whose mean Z is 1 without noise.
+Nothing is written.
 """
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
@@ -127,6 +144,63 @@ def snapshot(
             fail(f"error: {path} is there already, and stays as it is; give another name with --out.")
         typer.echo(f"Wrote {path}: qubits {', '.join(map(str, cut.physical[:20]))}{', ...' * (cut.n_qubits > 20)}")
         typer.echo(f"Next: qeqprop profile show {path.stem}")
+
+
+@app.command(help=_REHEARSE_HELP, short_help="Train with the noise of a profile and without.")
+def rehearse(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A run file in TOML.")],
+    profile: Annotated[str, typer.Option(metavar="NAME", help="A calibration, or a machine such as FakeKingston.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of both runs; those of the file by default.")] = None,
+    shots: Annotated[int | None, typer.Option(min=2, help="Shots of each circuit; the file's, or 1000.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the file.")
+    ] = None,
+) -> None:
+    """Compares a run with noise and without."""
+    with user_errors():
+        import warnings
+
+        from rich.console import Console
+
+        from qeqprop.devices.profile import Profile
+        from qeqprop.experiment import Experiment
+        from qeqprop.interfaces import PhysicsWarning
+        from qeqprop.noise_comparison import damping, side_by_side
+
+        asked = Experiment.load(file, overrides or []).setup.device
+        number = shots or getattr(asked, "shots", None) or 1000
+        name = _with_suffix(profile)
+        device = Profile(name, shots=number)
+        table = f'device={{profile="{name}", shots={number}}}'
+        setup = Experiment.load(file, [*(overrides or []), table]).setup
+        wanted = steps or setup.plan.steps
+        typer.echo(f"noisy: {device.name}; ideal: as many shots without noise")
+        typer.echo(f"{'step':>6}  {'loss noisy':>11}  {'loss ideal':>11}  {'cosine':>7}  {'canary':>7}")
+        pair = None
+        with warnings.catch_warnings(), Console(stderr=True).status("Training both"):
+            warnings.simplefilter("ignore", PhysicsWarning)  # `qeqprop check` says what is to be said of the states
+            for pair in side_by_side(setup, device, shots=number, steps=wanted):
+                noisy, ideal = pair.noisy, pair.ideal
+                if noisy.step in (1, wanted) or noisy.step % max(1, wanted // 10) == 0:
+                    losses = f"{noisy.loss:>11.4g}  {ideal.loss:>11.4g}"
+                    typer.echo(f"{noisy.step:>6}  {losses}  {pair.cosine:>7.3f}  {pair.canary:>7.4f}")
+            assert pair is not None  # there is at least one step
+            through = damping(setup, device, pair.noisy.theta)
+        for metric in ("validation_loss", "validation_accuracy"):
+            if metric in pair.noisy.metrics:
+                label = metric.replace("validation", "test").replace("_", " ")
+                typer.echo(f"{label}: {pair.noisy.metrics[metric]:.4g} noisy, {pair.ideal.metrics[metric]:.4g} ideal")
+        typer.echo(_described(through))
+
+
+def _described(through: Damping) -> str:
+    said = f"canary {through.canary:.4f} (1 without noise): outputs keep {through.low:.3f} to {through.high:.3f}"
+    if not through.told:
+        return f"{said}; here they hardly vary, so that more cannot be told"
+    found = f"{said}; they keep {through.factor:.3f} +- {through.error:.3f}"
+    return found + (
+        ", as it says" if through.expected else ", which is NOT what it says: some errors do not show in it"
+    )
 
 
 def _numbers(text: str) -> tuple[int, ...]:
