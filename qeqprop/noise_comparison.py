@@ -115,7 +115,13 @@ def side_by_side(setup: Setup, device: Device, *, shots: int, steps: int) -> Ite
 
 
 def damping(setup: Setup, device: Device, theta: FloatArray) -> Damping:
-    """What a noisy device makes of the outputs at parameters theta (n_trainable,), beside the exact ones."""
+    """What a noisy device makes of the outputs at parameters theta (n_trainable,), beside the exact ones.
+
+    Raises:
+        ValueError: for a network that runs on no device.
+    """
+    if not isinstance(setup.network, Network):
+        raise ValueError(f"Argument `setup` must have a quantum network, but has {type(setup.network).__name__}.")
     heard, x = Listening(device), setup.data.train.x[:ROWS]
     noisy, exact = (
         measure_outputs(setup.network, theta, x, solver=setup.solver, device=one, seed=setup.seed)[0]
