@@ -142,6 +142,7 @@ class Experiment:
 
     def _findings(self) -> Iterator[str]:
         """What is to be said of the way in which states are prepared."""
+        from qeqprop.placement_report import circuit_of, placement_report
         from qeqprop.protocol_report import check_protocol
         from qeqprop.solvers.variational import Variational
         from qeqprop.training import initial_theta
@@ -154,6 +155,10 @@ class Experiment:
         theta = initial_theta(setup.network, seed=setup.seed, scale=setup.plan.initial_scale)
         x = setup.data.train.x[:_PROTOCOL_SAMPLES]
         yield from map(str, check_protocol(setup.solver, setup.rule, setup.network, theta=theta, x=x))
+        circuit = None if setup.device is None else circuit_of(setup.solver, setup.network, theta, x)
+        placed = None if setup.device is None or circuit is None else placement_report(setup.device, circuit)
+        if placed is not None:
+            yield f"placement: {placed}"
 
     def run(self, folder: str | Path = "runs", progress: Callable[[TrainingState], None] | None = None) -> Run:
         """Trains, or goes on where an earlier process stopped, and writes the results into ``folder / name``.
