@@ -31,8 +31,8 @@ def chip_ising(
 
     On a heavy-hex chip a site has at most three neighbours, and the couplings come in an order in which all of them are
     done in three rounds; on a square chip in four. Sites are numbered as their qubits on the chip, row by row, and the
-    outputs are the last ones. Which qubits the network runs on is chosen by the device, by its errors: all that is taken
-    from the chip here is who is a neighbour of whom.
+    outputs are the last ones. Which qubits the network runs on is chosen by the device, by its errors: taken from the
+    chip here is only who is a neighbour of whom.
 
     Args:
         chip: ``"heavy-hex"`` (Eagle, Heron) or ``"square"`` (Nighthawk), or a profile or machine, ``"FakeTorino"``,
