@@ -389,10 +389,11 @@ def test_what_a_machine_cannot_do_fails_with_the_reason(connect):
     assert "not finite" in run(single, [[np.nan]])
 
 
-def test_jobs_outlive_the_service_and_draw_the_same_after_it_came_back(connect, tmp_path):
+@pytest.mark.parametrize("settings", [{"queue_seconds": 60.0}, {"run_seconds": 60.0}])
+def test_jobs_outlive_the_service_and_draw_the_same_after_it_came_back(connect, tmp_path, settings):
     from qiskit_ibm_runtime import QiskitRuntimeService
 
-    rehearsal, service = connect(folder=tmp_path, queue_seconds=60.0)
+    rehearsal, service = connect(folder=tmp_path, **settings)
     backend = service.backend("ibm_kingston_8")
     pubs = [(on(backend, measured=True), ANGLES)]
     waiting = sampler(backend, ["run-1"]).run(pubs, shots=100)
@@ -405,10 +406,30 @@ def test_jobs_outlive_the_service_and_draw_the_same_after_it_came_back(connect, 
     rehearsal, service = connect(folder=tmp_path, port=port)
     assert len(service.jobs(job_tags=["run-1"])) == 2
     np.testing.assert_array_equal(bits(service.job(waiting.job_id()).result()), found)
+    assert API_KEY not in repr(rehearsal.service)
     text = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"GET /experimental/api/v1/jobs" in text
     assert API_KEY.encode() not in text
     assert b"Bearer" not in text
+
+
+def test_a_job_that_is_deleted_while_it_runs_leaves_nothing_and_a_private_one_is_read_once(connect, tmp_path):
+    rehearsal, service = connect(folder=tmp_path, run_seconds=0.5)
+    backend = service.backend("ibm_kingston_8")
+    pubs = [(on(backend, measured=True), ANGLES)]
+    deleted = sampler(backend).run(pubs, shots=50)
+    while deleted.status() != "RUNNING":
+        time.sleep(0.02)
+    service.delete_job(deleted.job_id())
+    made = sampler(backend)
+    made.options.environment.private = True
+    private = made.run(pubs, shots=50)
+    assert bits(private.result(poll_interval=0.1)).shape == (2, 50, 1)
+    assert private.result() is None
+    assert private.inputs is None
+    rehearsal.stop()
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == sorted([f"{private.job_id()}.job", f"{private.job_id()}.params", "requests.log"])
 
 
 def test_a_service_that_is_away_for_a_while_is_waited_for(connect):

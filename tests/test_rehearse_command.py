@@ -128,3 +128,41 @@ def test_mistakes_are_said_before_anything_begins(tmp_path, monkeypatch, words, 
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "rehearsals").exists()
+
+
+@pytest.mark.slow
+def test_a_stand_in_killed_with_a_job_comes_back_and_ends_it(tmp_path, monkeypatch):
+    from qiskit import QuantumCircuit, transpile
+    from qiskit_ibm_runtime import QiskitRuntimeService
+    from qiskit_ibm_runtime.executor_sampler import Sampler
+
+    def start(port, queue):
+        program = [sys.executable, "-c", "from qeqprop.cli import main; main()", "rehearse", "--server"]
+        words = ["--machine", "kingston_8", "--keep", "jobs", "--port", str(port), "--queue-seconds", str(queue)]
+        process = subprocess.Popen(program + words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        lines = [process.stdout.readline() for _ in range(11)]
+        return process, dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
+
+    first, found = start(0, 60)
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    backend = QiskitRuntimeService().backend("ibm_kingston_8")
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    sampler = Sampler(mode=backend)
+    sampler.options.environment.job_tags = ["run-1"]
+    pubs = [transpile(circuit, backend, initial_layout=[4, 5])]
+    job = sampler.run(pubs, shots=200)
+    first.kill()
+    first.communicate()
+    second, _ = start(found["IAM_URL"].rpartition(":")[2], 0)
+    try:
+        bits = job.result()[0].data.meas.array
+        (recovered,) = QiskitRuntimeService().jobs(job_tags=["run-1"])
+        assert recovered.job_id() == job.job_id()
+        assert (sampler.run(pubs, shots=200).result()[0].data.meas.array == bits).all()
+    finally:
+        second.kill()
+        second.communicate()

@@ -176,6 +176,7 @@ class JobBook:
             text = self._results.get(job.id, "")
             if job.private and job.is_final:
                 self._results.pop(job.id, None)
+                self._drop(job, "result")
             return text
 
     def retag(self, job: Job, tags: Sequence[str]) -> None:
@@ -193,6 +194,7 @@ class JobBook:
             return True
 
     def delete(self, job: Job) -> None:
+        """Forgets it; what it was billed is forgotten as well."""
         with self._changed:
             for table in (self._jobs, self._programs, self._params, self._results):
                 table.pop(job.id, None)
@@ -231,7 +233,8 @@ class JobBook:
             with self._changed:
                 left = self.run_seconds - (time.monotonic() - begun)
                 self._changed.wait_for(lambda job=job: self._stopping or job.is_final, timeout=max(left, 0.0))
-                if not job.is_final and not (self._stopping and left > 0):
+                interrupted = self._stopping and left > 0
+                if job.id in self._jobs and not job.is_final and not interrupted:
                     self._finish(job, text, code)
 
     def _next(self) -> Job | None:
@@ -293,16 +296,20 @@ class JobBook:
             beside.write_text(text, encoding="utf-8")
             beside.replace(self._folder / f"{job.id}.{kind}")
 
+    def _drop(self, job: Job, kind: str) -> None:
+        if self._folder is not None:
+            (self._folder / f"{job.id}.{kind}").unlink(missing_ok=True)
+
     def _load(self, folder: Path) -> None:
         """The jobs of a service that was here before; what was running begins again."""
         for path in folder.glob("*.job"):
             job = Job(**json.loads(path.read_text(encoding="utf-8")))
             self._jobs[job.id] = job
             self._params[job.id] = json.loads(path.with_suffix(".params").read_text(encoding="utf-8"))
-            result = path.with_suffix(".result")
-            if result.exists():
-                self._results[job.id] = result.read_text(encoding="utf-8")
-            elif job.is_final and job.reason is not None:
-                self._results[job.id] = job.reason
             if not job.is_final:
                 job.state, job.running = "Queued", None
+            elif job.state == "Completed":
+                result = path.with_suffix(".result")  # of a private job it is gone once it was fetched
+                self._results[job.id] = result.read_text(encoding="utf-8") if result.exists() else ""
+            else:
+                self._results[job.id] = job.reason or job.state

@@ -81,7 +81,7 @@ class Service:
     machines: Mapping[str, Machine]
     jobs: JobBook
     plan: PlanName
-    api_key: str
+    api_key: str = field(repr=False)
     instance: Instance
     token_seconds: float = 3600.0
     tag_lag: float = 0.0
