@@ -20,6 +20,7 @@ def layered(
     *,
     layers: Sequence[Annotated[int, Ge(1)]] = (2, 4, 1),
     quartic: Annotated[float, Ge(0)] = 1.0,
+    initial_weight: Annotated[float, Ge(0)] = 0.7,
     initial_seed: Annotated[int, Ge(0)] = 0,
 ) -> ContinuousNetwork:
     """``E = sum_i (s_i^2 / 2 + q s_i^4 / 4 - b_i s_i) - x W_1 s_1 - s_1 W_2 s_2 - ..``: inputs, hidden layers, outputs.
@@ -32,8 +33,9 @@ def layered(
     Args:
         layers: how many inputs, hidden neurons and outputs.
         quartic: q; at 0 the network is linear and stable only for small weights.
-        initial_seed: of the initial weights, drawn with the deviation ``1 / sqrt(n_in)``; train them with an
-            ``initial_scale`` of 0, which adds nothing to them.
+        initial_weight: the initial weights have the deviation ``initial_weight / sqrt(n_before + n_after)``. Up to 0.7
+            two layers have one basin whatever q: their coupling stays below the stiffness 1 of a neuron at rest.
+        initial_seed: of the initial weights; train them with an ``initial_scale`` of 0, which adds nothing to them.
 
     Source: Scellier & Bengio, Front. Comput. Neurosci. 11, 24 (2017), for layered energies.
     """
@@ -42,7 +44,8 @@ def layered(
         raise ValueError(f"Argument `layers` must hold at least two numbers above 0, but is {list(layers)}.")
     check_argument("quartic", quartic, Annotated[float, Ge(0)])
     random = np.random.default_rng(initial_seed)
-    weights = [random.normal(size=n * m) / np.sqrt(n) for n, m in pairwise(sizes)]
+    check_argument("initial_weight", initial_weight, Annotated[float, Ge(0)])
+    weights = [initial_weight * random.normal(size=n * m) / np.sqrt(n + m) for n, m in pairwise(sizes)]
     return ContinuousNetwork(
         LayeredEnergy(tuple(sizes), float(quartic), np.concatenate([np.zeros(sum(sizes[1:])), *weights]))
     )

@@ -14,7 +14,7 @@ All raise a `ValueError` that names the argument if a class does not exist or a 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def breast_cancer(
 def digits(
     *,
     classes: tuple[int, ...] | None = None,
-    features: int | None = 8,
+    features: int | Literal["all"] | None = 8,
     targets: Targets = "sign",
     test_fraction: Fraction = 0.3,
     scale: Positive = 1.0,
@@ -109,7 +109,8 @@ def digits(
 ) -> Dataset:
     """Ten handwritten digits, 1797 images of 8 x 8 pixels (Alpaydin & Kaynak 1998).
 
-    The principal components are those of the pixels as they are, which have one unit; ``features=None`` keeps all 64.
+    The principal components are those of the pixels as they are, which have one unit; ``features="all"``, or
+    None, keeps all 64.
     """
     from sklearn.datasets import load_digits
 
@@ -118,7 +119,7 @@ def digits(
         "Handwritten digits of 8 x 8 pixels (Alpaydin & Kaynak 1998, copy of scikit-learn)",
         one_unit=True,
         classes=classes,
-        features=features,
+        features=None if features == "all" else features,
         targets=targets,
         test_fraction=test_fraction,
         scale=scale,
