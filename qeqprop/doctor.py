@@ -189,8 +189,8 @@ def _usage(service: Any) -> Iterator[Finding]:
     usage = service.usage()
     left, most = usage.get("usage_remaining_seconds"), usage.get("usage_limit_seconds")
     used = usage.get("usage_consumed_seconds")
-    words = [f"{used} s used" if used is not None else "", f"{left} s left" if left is not None else ""]
-    words += [f"of {most} s" if most else ""]
+    words = [f"{used:g} s used" if used is not None else "", f"{left:g} s left" if left is not None else ""]
+    words = [", ".join(filter(None, words)), f"of {most:g} s" if most else ""]
     advice = "the allowance is used up: wait for the next period" if left is not None and left <= 0 else ""
     yield Finding("usage", " ".join(filter(None, words)) or "not told", advice)
 
@@ -198,7 +198,8 @@ def _usage(service: Any) -> Iterator[Finding]:
 def _machines(service: Any) -> Iterator[Finding]:
     backends = service.backends()
     if not backends:
-        yield Finding("machines", "none in reach of this instance", "look at its settings on the website")
+        advice = "look at its settings on the website, and whether the token may use it"
+        yield Finding("machines", "none in reach of this instance", advice, wrong=True)
     for backend in backends:
         status = backend.status()
         state = f"{status.pending_jobs} jobs waiting" if status.operational else "not operational"

@@ -129,3 +129,87 @@ def test_calls_are_given_up_after_their_time():
         within(0.05, lambda: finished.wait(20))
     assert time.monotonic() - begin < 15
     finished.set()
+
+
+# --- against the stand-in of the service, with the unmodified client
+
+
+@pytest.fixture
+def service(nobody, monkeypatch):
+    """Starts a stand-in that the client finds through the environment."""
+    from qeqprop.rehearsal.server import Rehearsal
+
+    started = []
+
+    def start(*machines, **settings):
+        rehearsal = Rehearsal(machines or ("kingston_8.toml", "boston_8.toml"), **settings)
+        started.append(rehearsal)
+        for name, value in rehearsal.environment().items():
+            monkeypatch.setenv(name, value)
+        return rehearsal
+
+    yield start
+    for rehearsal in started:
+        rehearsal.stop()
+
+
+def test_instance_plan_seconds_and_machines_are_told(service):
+    rehearsal = service(plan="open", api_key=TOKEN)
+    result = doctor()
+    assert result.exit_code == 0, result.output
+    rows = {line[:20].strip(): line[21:] for line in result.output.splitlines()}
+    assert "127.0.0.1, a stand-in on this computer" in rows["service"]
+    assert "plan open" in rows["instance"]
+    assert rows["usage"] == "0 s used, 600 s left of 600 s"
+    machines = [name for name in rows if "kingston" in name or "boston" in name]
+    assert len(machines) == 2
+    assert all("8 qubits, 0 jobs waiting" in rows[name] for name in machines)
+    assert TOKEN not in result.output
+    assert TOKEN not in str(rehearsal.log)
+
+
+def test_an_allowance_that_is_used_up_is_said(service):
+    service(plan="open", allowance=0.0)
+    found = {finding.topic: finding for finding in examine()}
+    assert "0 s left" in found["usage"].words
+    assert "used up" in found["usage"].advice
+
+
+@pytest.mark.parametrize("code", [401, 403, 500])
+def test_a_service_in_trouble_is_one_message(service, code, monkeypatch):
+    rehearsal = service(api_key=TOKEN)
+    rehearsal.fault("GET", "/backends", "status", code=code, times=100)
+    monkeypatch.setattr("urllib3.util.Retry.DEFAULT_BACKOFF_MAX", 0.01)
+    result = doctor("--patience", "2")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert "none in reach" in result.output or "not reached" in result.output
+    assert TOKEN not in result.output
+
+
+def test_a_wrong_token_is_said(service, monkeypatch):
+    service(api_key="another one")
+    monkeypatch.setenv("QISKIT_IBM_TOKEN", TOKEN)
+    result = doctor()
+    assert result.exit_code == 1
+    assert "not reached" in result.output
+    assert TOKEN not in result.output
+
+
+def test_a_machine_of_today_is_cut_through_the_account(service, tmp_path, monkeypatch):
+    from qeqprop.calibration import from_text
+    from qeqprop.snapshots import calibration_of, profile_text
+
+    monkeypatch.chdir(tmp_path)
+    service("kingston_8.toml")
+    name = "ibm_kingston_8"
+    result = CliRunner().invoke(app, ["profile", "snapshot", name, "--qubits", "3,4,5", "--out", "today.toml"])
+    assert result.exit_code == 0, result.output
+    found, wanted = from_text((tmp_path / "today.toml").read_text()), calibration_of(profile_text("kingston_8.toml"))
+    assert found.name == name
+    assert found.physical == (3, 4, 5)
+    assert found.readout == pytest.approx(wanted.readout[3:6])
+    assert found.gates["cz"][(0, 1)].error == pytest.approx(wanted.gates["cz"][(3, 4)].error)
+    refused = CliRunner().invoke(app, ["profile", "snapshot", "ibm_nowhere"])
+    assert refused.exit_code == 2
+    assert "`qeqprop doctor` shows what is missing" in refused.output
