@@ -13,10 +13,11 @@ from qiskit.quantum_info import DensityMatrix, SuperOp, average_gate_fidelity, p
 from qeqprop.calibrated_backend import CalibratedBackend, noise_model
 from qeqprop.calibrated_noise import confusion, gate_noise, relaxation
 from qeqprop.calibration import GateCalibration, from_text, to_text
-from qeqprop.snapshots import snapshot
+from qeqprop.snapshots import profile_text, settings_of, snapshot
 
 ROOT = Path(__file__).parents[1]
-PROFILES = sorted(path.name for path in (ROOT / "hardware_profiles").glob("*.toml"))
+FILES = sorted(path.name for path in (ROOT / "hardware_profiles").glob("*.toml"))
+PROFILES = [name for name in FILES if settings_of(profile_text(name)) is None]
 
 
 def stored(name):

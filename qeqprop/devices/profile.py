@@ -50,7 +50,14 @@ class Profile:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.fractional and not self.calibration.gates.get("rzz"):
+        text = self._text
+        try:
+            calibration = calibration_of(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"Argument `profile` must name a calibration, but {self.profile} is none: {error}"
+            ) from None
+        if self.fractional and not calibration.gates.get("rzz"):
             raise ValueError(f"Argument `fractional` must be False: {self.profile} has no rotations of free angle.")
         found = profile_checksum(self.profile)
         if self.checksum not in (None, found):
