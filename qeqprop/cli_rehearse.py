@@ -21,6 +21,7 @@ HELP = """Practise a submission to IBM's machines on this computer: nothing is s
 \b
 With a run file, the run is made against a stand-in of the service, into a folder of its own, and billed in play money:
   qeqprop rehearse iris.toml
+  qeqprop rehearse iris.toml --posts 1000                 without the waits of five jobs a minute
   qeqprop rehearse iris.toml --plan payg --queue-seconds 2 --fault "POST /jobs$ 503 times=2"
 
 \b
@@ -39,6 +40,9 @@ A fault is a method, a pattern of the path, an action and how often:
   hang=SECONDS    the request takes effect, and the connection is closed without an answer after a while
   wait=SECONDS    the answer comes late
 """
+
+_POSTS = 5
+"""Jobs that the service takes from a user in a minute."""
 
 
 def rehearse(
@@ -59,7 +63,9 @@ def rehearse(
     queue_seconds: Annotated[float, typer.Option(min=0, help="How long a job waits at least.")] = 0.0,
     run_seconds: Annotated[float, typer.Option(min=0, help="How long a job runs at least.")] = 0.0,
     tag_lag: Annotated[float, typer.Option(min=0, help="Seconds for which new jobs are not found by tag.")] = 0.0,
-    posts: Annotated[int, typer.Option(min=1, help="Jobs that may be posted in a minute, as the service has it.")] = 5,
+    posts: Annotated[
+        int | None, typer.Option(min=1, help="Jobs a minute: of the stand-in (5), and of the device of the file.")
+    ] = None,
     faults: Annotated[
         list[str] | None, typer.Option("--fault", metavar="FAULT", help="What goes wrong; can be repeated.")
     ] = None,
@@ -87,14 +93,15 @@ def rehearse(
             queue_seconds=queue_seconds,
             run_seconds=run_seconds,
             tag_lag=tag_lag,
-            posts_per_minute=posts,
+            posts_per_minute=posts or _POSTS,
         ) as rehearsal:
             for fault in going_wrong:
                 rehearsal.faults.add(fault)
             if file is None:
                 _serve(rehearsal)
             else:
-                _practise(rehearsal, file, overrides or [], folder)
+                faster = [] if posts is None else [f"device.posts_per_minute={posts}"]
+                _practise(rehearsal, file, [*(overrides or []), *faster], folder)
 
 
 def _device(file: Path, overrides: Sequence[str]) -> dict[str, Any]:

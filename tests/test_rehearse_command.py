@@ -53,6 +53,7 @@ class Mine:
     machine: str = ""
     instance: str = ""
     shots: int = 100
+    posts_per_minute: int = 5
 
     @property
     def name(self):

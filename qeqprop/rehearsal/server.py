@@ -27,7 +27,9 @@ from qeqprop.rehearsal.account import PlanName, instance_of
 from qeqprop.rehearsal.faults import Action, Fault, Faults
 from qeqprop.rehearsal.jobs import Fate, Job, JobBook
 from qeqprop.rehearsal.machines import Machine, machine
-from qeqprop.rehearsal.service import CATALOG, ROOT, Reply, Request, Service
+from qeqprop.rehearsal.messages import Reply, Request
+from qeqprop.rehearsal.routes import CATALOG, ROOT, answer
+from qeqprop.rehearsal.service import Service
 
 API_KEY = "rehearsal-api-key"
 """Known to everybody: nothing can be bought with it."""
@@ -66,8 +68,7 @@ class Rehearsal:
         instance: the only instance: a cloud resource name, or a name; the plan's own by default.
         queue_seconds: how long a job waits at least.
         run_seconds: how long it runs at least.
-        token_seconds: how long an access token is good for. The client renews one in its last fifth; when it finds one
-            that has run out less than a minute after it asked for it, it sleeps until the minute is over.
+        token_seconds: how long an access token is good for; the client asks for another ten seconds before its end.
         tag_lag: seconds for which a new job is not found by its tags.
         drift_every: a machine has a new calibration after so many of its jobs; None for never.
         posts_per_minute: how many jobs may be posted in a minute; None for any number.
@@ -236,16 +237,16 @@ class Rehearsal:
     def _reply(self, request: Request, fault: Fault | None) -> Reply | None:
         """The reply, None for a connection that is closed without one."""
         if fault is None or fault.action == "truncate":
-            return self.service.answer(request)
+            return answer(self.service, request)
         if fault.action == "drop_before":
             return None
         if fault.action == "status":
             if fault.takes_effect:
-                self.service.answer(request)
+                answer(self.service, request)
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             errors = [{"code": fault.code, "message": "A fault that was asked for."}]
             return Reply(fault.code, json.dumps({"errors": errors, "trace": "rehearsal"}), headers=headers)
-        reply = self.service.answer(request)
+        reply = answer(self.service, request)
         if fault.action in ("hang", "wait"):
             self._stopped.wait(fault.seconds)
         if fault.action == "wait":
