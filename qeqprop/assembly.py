@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
+from qeqprop.devices.ibm import IBM
 from qeqprop.interfaces import (
     AnyNetwork,
     Dataset,
@@ -65,14 +66,17 @@ _WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical, Variational, Adiabatic, Imagi
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The table ``[train]``: number of steps, samples per step (all by default), spread of the random beginning, and
-    every how many steps the test samples are looked at.
+    """The table ``[train]``: number of steps, samples per step (all by default), spread of the random beginning, every
+    how many steps the test samples are looked at, and how many seconds on a machine the whole run may cost.
+
+    The budget is no part of what names a run, since it changes no number: a run goes on with a larger one.
     """
 
     steps: Annotated[int, Ge(1)]
     batch: Annotated[int, Ge(1)] | None = None
     initial_scale: Annotated[float, Ge(0)] = 0.5
     validate_every: Annotated[int, Ge(1)] = 1
+    budget_seconds: Annotated[float, Gt(0)] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +129,13 @@ def assemble(file: RunFile) -> Setup:
     resolved |= {name: part.resolved() for name, part in parts.items()}
     if "device" in resolved:
         resolved["device"] = _checksums(resolved["device"])
-    resolved["train"] = {name: value for name, value in vars(plan).items() if value is not None}
+    resolved["train"] = {
+        name: value for name, value in vars(plan).items() if value is not None and name != "budget_seconds"
+    }
     versions = _versions(parts.values())
     if built["device"] is not None:
-        versions["qiskit-aer"] = metadata.version("qiskit-aer")
+        client = "qiskit-ibm-runtime" if isinstance(built["device"], IBM) else "qiskit-aer"
+        versions[client] = metadata.version(client)
     return Setup(resolved=resolved, versions=versions, seed=seed, plan=plan, **built)
 
 

@@ -53,7 +53,7 @@ def check_fields(record: Any) -> None:
         ValueError: names the argument, what was wanted and what came.
     """
     hints = _hints(type(record))
-    for entry in fields(record):
+    for entry in (entry for entry in fields(record) if entry.init):
         check_argument(entry.name, getattr(record, entry.name), hints[entry.name])
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qeqprop import cli_doctor, cli_profile, cli_rehearse
+from qeqprop import cli_doctor, cli_jobs, cli_profile, cli_rehearse
 from qeqprop.terminal import fail, print_table, user_errors
 
 _HELP = """Train networks of spins by equilibrium propagation.
@@ -81,6 +81,7 @@ app = typer.Typer(
 
 app.command(help=cli_doctor.HELP, short_help="Say what is here and what is missing.")(cli_doctor.doctor)
 app.command(help=cli_rehearse.HELP, short_help="Practise a submission to IBM's machines here.")(cli_rehearse.rehearse)
+app.add_typer(cli_jobs.app, name="jobs", short_help="Jobs on machines that are paid for: list, sync, cancel, cost.")
 app.add_typer(cli_profile.app, name="profile", short_help="Machines on paper: list, show, snapshot.")
 
 RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="A run file in TOML.")]
@@ -163,6 +164,9 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
             | ({} if found.shift_settings is None else {"parameter shift": f"{found.shift_settings} {_ANGLES}"})
             | ({} if found.circuits is None else {"a step": measured})
         )
+        if found.price is not None:
+            typer.echo()
+            print_table(cli_jobs.price_rows(found.price))
         for finding in found.findings:
             typer.echo(finding)
 

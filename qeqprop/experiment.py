@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from qeqprop.assembly import Setup, assemble
-from qeqprop.interfaces import AnyNetwork, EnergyNetwork, FloatArray, Network
+from qeqprop.interfaces import AnyNetwork, EnergyNetwork, FloatArray, Network, RemoteDevice
 from qeqprop.ledger import Ledger, Step, open_run, write_file
 from qeqprop.runfile import canonical, read, short_hash
 from qeqprop.toml_text import to_toml
 
 if TYPE_CHECKING:
+    from qeqprop.measurement_count import StepCost
     from qeqprop.training import TrainingState
 
 _PROTOCOL_SAMPLES = 4
@@ -42,6 +43,7 @@ class Check:
         circuits: that one step runs, for all samples of its batch; None if it runs none.
         shots: of these circuits; None where no shots are taken.
         findings: what is to be said of the way in which states are prepared.
+        price: what the run costs on a machine that is paid for; None for other devices.
     """
 
     name: str
@@ -58,6 +60,28 @@ class Check:
     circuits: int | None
     shots: int | None
     findings: tuple[str, ...]
+    price: Price | None = None
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a run costs on a machine that is paid for, estimated without asking anybody.
+
+    Attributes:
+        machine: its name.
+        steps: of the run.
+        jobs, shots, seconds: of a step, its test samples too where they are looked at in every step.
+        total_seconds: of the whole run.
+        budget: seconds that the run may spend; None for any number.
+    """
+
+    machine: str
+    steps: int
+    jobs: int
+    shots: int
+    seconds: float
+    total_seconds: float
+    budget: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +162,30 @@ class Experiment:
             circuits=None if cost is None else cost.circuits,
             shots=None if cost is None else cost.shots,
             findings=tuple(self._findings()),
+            price=self._price(sums, cost) if sums and cost else None,
+        )
+
+    def _price(self, network: Network, cost: StepCost) -> Price | None:
+        from qeqprop.measurement_count import test_cost
+        from qeqprop.recorded import is_remote
+
+        setup, plan = self.setup, self.setup.plan
+        if setup.device is None or not is_remote(setup.device) or cost.shots is None:
+            return None
+        device, tested = cast(RemoteDevice, setup.device), len(setup.data.test.x)
+        test = test_cost(network, tested, getattr(device, "shots", None))
+        gradient = device.rough_seconds(cost.jobs, cost.shots)
+        look = device.rough_seconds(1, test.shots or 0) if tested else 0.0
+        looks = plan.steps // plan.validate_every if tested else 0
+        each = plan.validate_every == 1 and tested
+        return Price(
+            machine=device.machine,
+            steps=plan.steps,
+            jobs=cost.jobs + (1 if each else 0),
+            shots=cost.shots + ((test.shots or 0) if each else 0),
+            seconds=gradient + (look if each else 0.0),
+            total_seconds=plan.steps * gradient + looks * look,
+            budget=plan.budget_seconds,
         )
 
     def _findings(self) -> Iterator[str]:
@@ -163,7 +211,8 @@ class Experiment:
     def run(self, folder: str | Path = "runs", progress: Callable[[TrainingState], None] | None = None) -> Run:
         """Trains, or goes on where an earlier process stopped, and writes the results into ``folder / name``.
 
-        Ctrl-C lets the current step finish; the step is in the ledger when `KeyboardInterrupt` is raised.
+        Ctrl-C lets the current step finish; the step is in the ledger when `KeyboardInterrupt` is raised. On a machine
+        whose jobs go on by themselves it ends the run at once.
 
         Args:
             folder: where the run folders are.
@@ -182,7 +231,7 @@ class Experiment:
             resumed_from = last.step if last else 0
             write_file(run_folder / "run.toml", to_toml(self.setup.resolved).encode())
             if resumed_from < self.setup.plan.steps:
-                with _finish_step_on_interrupt() as interrupted:
+                with self._stoppable() as interrupted:
                     for state in self._states(last, ledger):
                         last = Step(
                             state.step, state.theta, state.optimizer_state, state.loss, state.metrics, state.shots
@@ -203,7 +252,8 @@ class Experiment:
         if device is not None and not device.reads_states:  # what the simulator computes is the same again
             from qeqprop.recorded import Recorded
 
-            device = Recorded(device, ledger.jobs)
+            tags = ("qeqprop", f"run-{short_hash(self.setup.resolved)}")
+            device = Recorded(device, ledger.jobs, tags, budget=self.setup.plan.budget_seconds)
 
         resume = None
         if last is not None:
@@ -235,6 +285,21 @@ class Experiment:
             classification=bool(setup.data.classes),
             resume=resume,
         )
+
+    @contextmanager
+    def _stoppable(self) -> Generator[threading.Event, None, None]:
+        """Ctrl-C ends a step, or at once where jobs go on without this process and waiting may take hours."""
+        from qeqprop.recorded import is_remote
+
+        device = self.setup.device
+        if device is None or not is_remote(device):
+            with _finish_step_on_interrupt() as interrupted:
+                yield interrupted
+            return
+        try:
+            yield threading.Event()
+        finally:
+            cast(RemoteDevice, device).close()
 
     def _warn_of_other_versions(self, ledger: Ledger) -> None:
         begun, now = ledger.versions, self.setup.versions

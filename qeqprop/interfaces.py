@@ -657,11 +657,24 @@ class RemoteDevice(Device, Protocol):
         ...
 
     def parts(self, measurement: Measurement, shots: int | None) -> Sequence[Measurement]:
-        """The measurement in pieces, row by row, each small enough for one job; a function of its arguments alone."""
+        """The measurement in pieces, row by row, each small enough for one job; none where nothing has to be read."""
+        ...
+
+    def nothing(self, measurement: Measurement) -> Measured:
+        """The answer where nothing has to be read."""
         ...
 
     def settle(self, circuit: QuantumCircuit, known: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Where a circuit is put, to be kept with the run; what was kept, if anything was, and then it stays there."""
+        ...
+
+    @property
+    def machine(self) -> str:
+        """Its name at the service."""
+        ...
+
+    def rough_seconds(self, jobs: int, shots: int) -> float:
+        """About how many seconds on the machine jobs with so many shots in all cost; asks nobody."""
         ...
 
     def cost(self, measurement: Measurement, shots: int | None) -> JobCost:

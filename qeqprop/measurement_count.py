@@ -45,10 +45,11 @@ class Demands(NamedTuple):
 
 
 class StepCost(NamedTuple):
-    """What one gradient of a batch runs: circuits (one for each sample, nudge and basis), and shots if known."""
+    """What one gradient of a batch runs: circuits (one for each sample, nudge and basis), shots if known, and jobs."""
 
     circuits: int
     shots: int | None
+    jobs: int = 1
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,13 @@ def step_cost(
     circuits = [len(targets) * call.n_nudges * _bases(settling, call.want) for call in asked]
     each = [shots if call.precision is None else max(2, ceil(1.0 / call.precision**2)) for call in asked]
     spent = [number * one for number, one in zip(circuits, each, strict=True) if one is not None]
-    return StepCost(sum(circuits), sum(spent) if len(spent) == len(circuits) else None)
+    return StepCost(sum(circuits), sum(spent) if len(spent) == len(circuits) else None, len(asked))
+
+
+def test_cost(network: Network, samples: int, shots: int | None) -> StepCost:
+    """What looking at the test samples runs."""
+    circuits = samples * _bases(network, Want.OUTPUTS)
+    return StepCost(circuits, None if shots is None else circuits * shots)
 
 
 def demands(network: AnyNetwork, rule: LearningRule, loss: Loss, targets: FloatArray) -> Demands:

@@ -19,6 +19,7 @@ from qiskit.transpiler import Target
 
 from qeqprop.checks import check_shape
 from qeqprop.counts import MAX_SITES, Readings, Readout, SamplingDevice
+from qeqprop.fractional_gates import bounded, turned_back
 from qeqprop.interfaces import Device, FloatArray, IntArray
 from qeqprop.qubit_choice import choose_qubits
 
@@ -118,15 +119,19 @@ def place_anywhere(circuit: QuantumCircuit) -> Placed:
     return place(circuit, partial(transpile, basis_gates=gates, optimization_level=1), lambda ending: ending)
 
 
-def place_on(circuit: QuantumCircuit, target: Target, qubits: tuple[int, ...] | None = None) -> Placed:
+def place_on(
+    circuit: QuantumCircuit, target: Target, qubits: tuple[int, ...] | None = None, *, fractional: bool = False
+) -> Placed:
     """A circuit in the gates of a machine, on qubits chosen by their errors and kept.
 
-    Gates whose angles are bounded are left out: a bound cannot be kept by an angle that is a parameter.
+    Gates whose angles are bounded are left out, unless they are wanted: then every angle about ZZ is brought within its
+    bounds row by row (`fractional_gates`).
 
     Args:
         circuit: without measurements.
         target: the machine.
         qubits: (n_sites,) the qubit of each site; chosen by `choose_qubits` where None.
+        fractional: use the rotations of free angle that the machine has.
 
     Raises:
         ValueError: if the machine has too few qubits that work, or cannot run what the translation made.
@@ -136,7 +141,7 @@ def place_on(circuit: QuantumCircuit, target: Target, qubits: tuple[int, ...] | 
         raise ValueError(
             f"Argument `circuit` must have at most the {width} qubits of the machine, but has {circuit.num_qubits}."
         )
-    gates = _without_bounds(target)
+    gates = target if fractional else _without_bounds(target)
     chosen = choose_qubits(circuit.decompose("PauliEvolution"), gates).qubits if qubits is None else qubits
     if len(set(chosen)) != circuit.num_qubits or not all(0 <= qubit < width for qubit in chosen):
         raise ValueError(
@@ -146,7 +151,12 @@ def place_on(circuit: QuantumCircuit, target: Target, qubits: tuple[int, ...] | 
     settings: dict[str, Any] = {"target": gates, "seed_transpiler": TRANSPILER_SEED}
     translate = partial(transpile, initial_layout=list(chosen), optimization_level=2, **settings)
     in_place = partial(transpile, initial_layout=list(range(width)), optimization_level=0, **settings)
-    placed = place(circuit, translate, in_place)
+    if fractional:
+        within = bounded(circuit.decompose("PauliEvolution"))
+        back = place(within.circuit, translate, lambda inverse: in_place(turned_back(inverse)))
+        placed = replace(back, extend=within.values)
+    else:
+        placed = place(circuit, translate, in_place)
     for check in (placed.circuit, with_measurement(placed, "Y" * circuit.num_qubits)):
         check_supported(check, gates)
     return placed

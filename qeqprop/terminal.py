@@ -36,12 +36,15 @@ def user_errors() -> Generator[None, None, None]:
 
         from qeqprop.interfaces import NotConverged
         from qeqprop.ledger import LedgerError
+        from qeqprop.patience import Refused, Trouble, Unreachable
         from qeqprop.recorded import ReplayDiverged
         from qeqprop.runfile import RunFileError
+        from qeqprop.submitter import BudgetExceeded, JobFailed
 
         if isinstance(error, typer.Exit):
             raise
-        if isinstance(error, (NotConverged, ReplayDiverged)):
+        stopped = (NotConverged, ReplayDiverged, JobFailed, BudgetExceeded, Refused, Trouble, Unreachable)
+        if isinstance(error, stopped):
             fail(f"error: {error} Every finished step is saved.", 1)
         if isinstance(error, sqlite3.Error):
             fail(f"error: the ledger cannot be used ({error}). Every finished step is saved.", 1)

@@ -15,16 +15,9 @@ from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2, StatevectorSampler
 from qeqprop.checks import check_fields, check_shape
 from qeqprop.counts import Readings, Readout, canary_of, check_shots, run_by_reading, stream
 from qeqprop.engine.bases import needed_bases
-from qeqprop.interfaces import Canary, Expectations, FloatArray, IntArray, Measured, Measurement
-from qeqprop.placement import (
-    Placed,
-    mirrored,
-    place_anywhere,
-    place_on,
-    read_by_placing,
-    there_and_back,
-    with_measurement,
-)
+from qeqprop.interfaces import Expectations, FloatArray, IntArray, Measured, Measurement
+from qeqprop.placement import Placed, place_anywhere, place_on, read_by_placing
+from qeqprop.primitive_pubs import Strings, constants, estimator_pubs, outcomes_of, put_together, sampler_pubs
 from qeqprop.remembering import once
 
 
@@ -98,15 +91,9 @@ class Primitive:
             raise ValueError(f"{self.name} is an estimator and gives no single outcomes: use a sampler.")
         if sampler is None:
             sampler = StatevectorSampler(seed=np.random.default_rng(stream(readout.key)))
-        numbers, values = readout.shots_by_basis, placed.values(readout.parameters)
-        pubs: list[tuple[Any, ...]] = []
-        for basis, number in zip(readout.bases, numbers, strict=True):
-            pubs += _pubs(with_measurement(placed, basis.letters), values, number)
-        if readout.canary:
-            pubs += _pubs(mirrored(placed), values[:1], max(numbers))
-        answers = iter(sampler.run(pubs).result())
-        sites = len(placed.sites)
-        outcomes = [_outcomes(answers, len(values), sites, number) for number in numbers]
+        answers = iter(sampler.run(sampler_pubs(placed, readout)).result())
+        numbers, sites = readout.shots_by_basis, len(placed.sites)
+        outcomes = [_outcomes(answers, len(readout.parameters), sites, number) for number in numbers]
         if not readout.canary:
             return Readings(readout.bases, outcomes)
         alive = _outcomes(answers, 1, sites, max(numbers))
@@ -119,34 +106,13 @@ class Primitive:
         return once(circuit, "primitive", partial(place_on, circuit, self.backend.target), machine=self.backend)
 
     def _estimate(self, estimator: Any, measurement: Measurement, shots: int) -> Measured:
-        weights, strings = measurement.weights, measurement.strings
-        bases = needed_bases(strings, weights)
-        identity = ~np.any(strings.x | strings.z, axis=1)
-        constant = np.broadcast_to(np.sum(weights[:, :, identity], axis=2), (measurement.rows, weights.shape[1]))
-        if not bases or not measurement.rows:
-            return Measured(Expectations.exact(constant.copy()), 0)
+        if not needed_bases(measurement.strings, measurement.weights) or not measurement.rows:
+            return Measured(Expectations.exact(constants(measurement)), 0)
         placed = self.place(measurement.circuit)
-        values, width = placed.values(measurement.parameters), placed.circuit.num_qubits
-        labels = [str(label) for label in strings.to_labels()]
-        read = np.concatenate([basis.indices for basis in bases])
-        observables = [_on_qubits(labels[int(index)], placed.sites, width) for index in read]
-        every_z = [_on_qubits(label, placed.sites, width) for label in _single_z(len(placed.sites))]
-        precision = 1.0 / np.sqrt(shots)
-        pubs = [
-            *_points(placed.circuit, observables, values, precision),
-            *_points(there_and_back(placed), every_z, values[:1], precision),
-        ]
+        pubs = estimator_pubs(measurement, placed, 1.0 / np.sqrt(shots))
         answers = iter(estimator.run(pubs).result())
-        means, errors = self._numbers(answers, measurement.rows, len(read))
-        value = constant + np.einsum("bos,bs->bo", weights[:, :, read], means)
-        squares, begin = np.zeros_like(value), 0
-        for basis in bases:
-            part = slice(begin, begin + len(basis.indices))
-            squares += np.einsum("bos,bs->bo", np.abs(weights[:, :, basis.indices]), errors[:, part]) ** 2
-            begin = part.stop
-        alive, alive_errors = self._numbers(answers, 1, len(every_z))
-        canary = Canary(1.0, float(np.mean(alive)), float(np.mean(alive_errors)))
-        return Measured(Expectations(value, np.sqrt(squares)), shots * (measurement.rows * len(bases) + 1), canary)
+        found = self._numbers(answers, measurement.rows, len(Strings.of(measurement).indices))
+        return put_together(measurement, found, self._numbers(answers, 1, len(placed.sites)), shots)
 
     def _numbers(self, answers: Iterator[Any], rows: int, strings: int) -> tuple[FloatArray, FloatArray]:
         """Values and errors (rows, n_strings) of the next PUB, or of the next rows, checked."""
@@ -166,17 +132,6 @@ class Primitive:
         return values, errors
 
 
-def _pubs(circuit: QuantumCircuit, values: FloatArray, shots: int) -> list[tuple[Any, ...]]:
-    """One PUB for all rows; one for each where there is nothing to broadcast."""
-    return [(circuit, values, shots)] if circuit.num_parameters else [(circuit, None, shots)] * len(values)
-
-
-def _points(circuit: QuantumCircuit, observables: list[str], values: FloatArray, precision: float) -> list[Any]:
-    if circuit.num_parameters:
-        return [(circuit, observables, values[:, None, :], precision)]
-    return [(circuit, observables, None, precision)] * len(values)
-
-
 def _outcomes(answers: Iterator[Any], rows: int, sites: int, shots: int) -> IntArray:
     """Basis indices (rows, shots) of the next PUB, or of the next rows."""
     found: list[IntArray] = []
@@ -187,22 +142,8 @@ def _outcomes(answers: Iterator[Any], rows: int, sites: int, shots: int) -> IntA
                 f"The sampler was asked for {shots} shots of {sites} bits, "
                 f"but gave {bits.num_shots} of {bits.num_bits}."
             )
-        table = np.asarray(bits.array, dtype=np.int64)
-        places = 1 << (8 * np.arange(table.shape[-1] - 1, -1, -1, dtype=np.int64))
-        found.append((table @ places).reshape(-1, shots))
+        found.append(outcomes_of(bits.array))
     return np.concatenate(found)
-
-
-def _single_z(sites: int) -> list[str]:
-    return ["I" * (sites - 1 - site) + "Z" + "I" * site for site in range(sites)]
-
-
-def _on_qubits(label: str, sites: tuple[int, ...], width: int) -> str:
-    """A label of the sites as one of the machine's qubits."""
-    letters = ["I"] * width
-    for letter, qubit in zip(reversed(label), sites, strict=True):
-        letters[qubit] = letter
-    return "".join(reversed(letters))
 
 
 def _seeds(primitive: Any) -> Iterator[tuple[str, Any]]:

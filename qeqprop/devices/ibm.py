@@ -1,0 +1,313 @@
+"""Machines of IBM, through the account of the user: a job is asked for once, known by its tag, priced before."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from math import ceil
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from annotated_types import Ge, Le
+from qiskit.circuit import QuantumCircuit
+from qiskit.transpiler import Target
+
+from qeqprop.checks import check_fields
+from qeqprop.counts import check_shots
+from qeqprop.engine.bases import needed_bases
+from qeqprop.ibm_jobs import (
+    OVERHEAD,
+    PrimitiveName,
+    check_pubs,
+    checked_options,
+    cost_of,
+    from_raw,
+    primitive_on,
+    pubs_of,
+    survival,
+    to_raw,
+)
+from qeqprop.ibm_service import Connection, Mode
+from qeqprop.interfaces import Expectations, JobCost, JobState, Measured, Measurement, PhysicsWarning
+from qeqprop.job_table import JobTable, in_memory
+from qeqprop.placement import Placed, place_on
+from qeqprop.primitive_pubs import constants
+from qeqprop.recorded import Recorded, circuit_hash
+
+_EXECUTIONS = 5_000_000
+"""Of one job, half of what the service takes."""
+
+REP_DELAY = 250e-6
+"""Seconds between executions, where nothing else is asked for: that of the machines in service."""
+
+EXECUTION = 5e-6
+"""Seconds that a short circuit lasts, readout included."""
+
+ZNE_FACTORS = (1, 3, 5)
+"""By which the client amplifies the noise at resilience level 2, each in circuits of its own."""
+
+_ROW_BYTES = 2_000_000
+"""Of the parameters of one job; what else a job consists of has to fit into the rest."""
+
+
+@dataclass(eq=False)
+class _Memory:
+    """What a process knows of a machine: the connection, where circuits are put, jobs that no run writes down."""
+
+    connection: Connection
+    placed: dict[str, Placed] = field(default_factory=dict[str, Placed])
+    warned: set[str] = field(default_factory=set[str])
+    book: JobTable = field(default_factory=in_memory)
+    calls: defaultdict[int, Iterator[int]] = field(default_factory=lambda: defaultdict(count))
+
+
+@dataclass(frozen=True)
+class IBM:
+    """Runs circuits on a machine of IBM, or on the rehearsal of one (`qeqprop rehearse --server`).
+
+    The account is the client's own: saved, or in the environment (QISKIT_IBM_TOKEN, QISKIT_IBM_INSTANCE). One call is
+    one job, in which all bases and a canary are measured; large ones are split by their rows. Circuits are put on the
+    qubits with the least errors once and stay there for the whole run; the machine's properties are read again before
+    each job, and a warning says when they have changed.
+
+    Attributes:
+        machine: as the service names it, such as ``ibm_kingston``.
+        instance: who pays: a cloud resource name, or the name of an instance; that of the account where None.
+        shots: for each row and basis.
+        mode: jobs in a ``batch``; each by itself, ``job``; or with the machine to yourself, ``session``, which costs
+            the time in between too and is refused by an Open plan.
+        primitive: ``sampler`` gives the bits, from which expectations follow with all covariances; ``estimator`` and
+            the older ``estimator_v2`` give numbers that can be mitigated.
+        resilience_level: of an estimator: 0 nothing, 1 twirled readout (TREX), 2 zero-noise extrapolation too.
+        twirling: whether gates are twirled.
+        dynamical_decoupling: the sequence that protects waiting qubits, if any.
+        fractional: use rotations of free angle about X and ZZ, where the machine has them.
+        options: any others of the client's primitive, as a table of tables.
+        qubits: the qubit of each site; chosen by their errors where None.
+        max_execution_time: seconds on the machine after which a job is cancelled.
+        posts_per_minute: jobs that the service takes in a minute; it allows each user five.
+
+    Raises:
+        ValueError: for options that the client does not know, and, before any job: an account, instance or machine that
+            is refused, a session on an Open plan, a circuit that the machine cannot run.
+    """
+
+    machine: str
+    instance: str | None = None
+    shots: Annotated[int, Ge(2)] = 1000
+    mode: Mode = "batch"
+    primitive: PrimitiveName = "sampler"
+    resilience_level: Literal[0, 1, 2] = 1
+    twirling: bool = False
+    dynamical_decoupling: Literal["none", "XX", "XpXm", "XY4"] = "none"
+    fractional: bool = False
+    options: Mapping[str, Any] | None = None
+    qubits: tuple[int, ...] | None = None
+    max_execution_time: Annotated[int, Ge(1), Le(10800)] = 300
+    posts_per_minute: Annotated[int, Ge(1)] = 5
+    _memory: _Memory = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not self.machine:
+            raise ValueError("Argument `machine` must name a machine, such as 'ibm_kingston', but is empty.")
+        checked_options(self.primitive, self._options([]))
+        if self.primitive != "sampler" and _needs_noise_model(self.options or {}):
+            raise ValueError(
+                "Argument `options` asks for PEC or PEA, which need a noise model that has to be learnt on the machine "
+                "first; use ZNE by gate folding, resilience_level = 2."
+            )
+        connection = Connection(self.machine, self.instance, self.mode, self.fractional)
+        object.__setattr__(self, "_memory", _Memory(connection))
+
+    @property
+    def name(self) -> str:
+        extras = [
+            f"resilience level {self.resilience_level}" if self.primitive != "sampler" else "",
+            "twirling" if self.twirling else "",
+            f"decoupling {self.dynamical_decoupling}" if self.dynamical_decoupling != "none" else "",
+            "fractional gates" if self.fractional else "",
+            f"options {dict(self.options or {})}" if self.options else "",
+            f"qubits {self.qubits}" if self.qubits else "",
+        ]
+        said = "".join(f", {extra}" for extra in extras if extra)
+        return f"IBM {self.machine} with {self.shots} shots, {self.primitive}{said}"
+
+    @property
+    def reads_states(self) -> bool:
+        return False
+
+    @property
+    def connection(self) -> Connection:
+        """The connection to the service, opened when it is needed."""
+        return self._memory.connection
+
+    def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
+        """One job that no run writes down (see `interfaces.Device`): if the process ends, it is found by hand only."""
+        tags = ("qeqprop", f"key-{'-'.join(map(str, key))}")
+        memory = self._memory
+        recorded = Recorded(self, memory.book, tags, places=False, calls=memory.calls)
+        return recorded.run(measurement, shots=shots, key=key)
+
+    # --- a job in its steps; see `interfaces.RemoteDevice` ------------------------------------------------------------
+
+    def parts(self, measurement: Measurement, shots: int | None) -> Sequence[Measurement]:
+        """As many rows together as one job takes."""
+        if not _reads_anything(measurement):
+            return []
+        number, bases = self._shots(shots), len(needed_bases(measurement.strings, measurement.weights))
+        weight = 10 if self.primitive != "sampler" else 1  # mitigation repeats circuits
+        width = 8 * max(1, 3 * measurement.circuit.size() if self.fractional else measurement.circuit.num_parameters)
+        most = max(1, min(_EXECUTIONS // (weight * number * bases), _ROW_BYTES // (weight * width * bases)))
+        jobs = ceil(measurement.rows / most)
+        pieces = np.array_split(np.arange(measurement.rows), jobs)
+        return [_rows(measurement, piece) for piece in pieces] if jobs > 1 else [measurement]
+
+    def nothing(self, measurement: Measurement) -> Measured:
+        """The answer where nothing has to be read: what the identity contributes."""
+        return Measured(Expectations.exact(constants(measurement)), 0)
+
+    def settle(self, circuit: QuantumCircuit, known: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """The qubits of a circuit, and the calibration they were chosen by."""
+        target = self.connection.backend(refresh=True).target
+        date, key = self.connection.calibrated(), circuit_hash(circuit)
+        if key not in self._memory.placed:
+            chosen = self.qubits if known is None else tuple(known["qubits"])
+            self._memory.placed[key] = _place(circuit, target, chosen, self.fractional)
+        placed = self._memory.placed[key]
+        chance = survival(placed.circuit, target)
+        if known is None:
+            return {"machine": self.machine, "qubits": _initial(placed), "calibrated": date, "chance": chance}
+        if date != known["calibrated"] and date not in self._memory.warned:
+            self._memory.warned.add(date)
+            warnings.warn(
+                f"{self.machine} was calibrated anew since the run was begun ({known['calibrated']} -> {date}): the "
+                f"chance that a circuit runs without an error was {known['chance']:.3g}, and is {chance:.3g} now.",
+                PhysicsWarning,
+                stacklevel=2,
+            )
+        return known
+
+    def rough_seconds(self, jobs: int, shots: int) -> float:
+        """About how many seconds on the machine jobs with so many shots in all cost, each with its canary.
+
+        Circuits are taken to be short beside the pause between executions; a job is priced exactly before it is posted.
+        """
+        execution: Any = (self.options or {}).get("execution", {})
+        delay = float(execution.get("rep_delay", REP_DELAY)) + EXECUTION
+        folds = len(ZNE_FACTORS) if self.primitive != "sampler" and self.resilience_level == 2 else 1
+        return jobs * (OVERHEAD + folds * self.shots * delay) + folds * shots * delay
+
+    def cost(self, measurement: Measurement, shots: int | None) -> JobCost:
+        """What one part costs; whatever the machine cannot run, or the instance cannot pay, is refused here."""
+        pubs, backend = self._pubs(measurement, shots), self.connection.backend()
+        check_pubs(pubs, backend.target, self.machine)
+        cost = cost_of(self.primitive, pubs, self._options([]), measurement, backend)
+        if cost.seconds > self.max_execution_time:
+            raise ValueError(
+                f"Argument `max_execution_time` must be at least the {cost.seconds:.0f} s that a job needs, "
+                f"but is {self.max_execution_time}."
+            )
+        left = self.connection.remaining_seconds()
+        if left is not None and left < cost.seconds:
+            raise ValueError(
+                f"The instance has {left:.1f} s on its machines left, but the next job needs {cost.seconds:.1f} s."
+            )
+        return cost
+
+    def post(self, measurement: Measurement, shots: int | None, tags: Sequence[str]) -> str:
+        """Posts one job."""
+        pubs, options = self._pubs(measurement, shots), self._options(tags)
+        return self.connection.post(lambda where: primitive_on(self.primitive, where, options), pubs)
+
+    def find(self, tag: str) -> Sequence[str]:
+        """The ids of all jobs with a tag, the oldest first."""
+        return self.connection.find(tag)
+
+    def state(self, job_id: str) -> JobState:
+        """How far a job is."""
+        return self.connection.state(job_id)
+
+    def collect(self, job_id: str) -> bytes:
+        """The arrays of a result, as they came."""
+        return self.connection.result(job_id, to_raw)
+
+    def decode(self, measurement: Measurement, shots: int | None, raw: bytes) -> Measured:
+        """The numbers."""
+        return from_raw(self.primitive, raw, measurement, measurement.circuit.num_qubits, self._shots(shots))
+
+    def billed(self, job_id: str) -> float | None:
+        """Seconds on the machine that a job was billed."""
+        return self.connection.billed(job_id)
+
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job."""
+        self.connection.cancel(job_id)
+
+    def renew(self) -> None:
+        """Connects anew."""
+        self.connection.renew()
+
+    def close(self) -> None:
+        """Closes the batch or session of this process."""
+        self.connection.close()
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    def _shots(self, shots: int | None) -> int:
+        return check_shots(self.shots if shots is None else shots, 1)[0]
+
+    def _pubs(self, measurement: Measurement, shots: int | None) -> list[Any]:
+        placed = self._memory.placed[circuit_hash(measurement.circuit)]
+        return pubs_of(self.primitive, placed, measurement, self._shots(shots))
+
+    def _options(self, tags: Sequence[str]) -> dict[str, Any]:
+        """The client's options: those of the fields, and over them those that were given."""
+        chosen: dict[str, Any] = {
+            "max_execution_time": self.max_execution_time,
+            "environment": {"job_tags": list(tags)},
+        }
+        if self.dynamical_decoupling != "none":
+            chosen["dynamical_decoupling"] = {"enable": True, "sequence_type": self.dynamical_decoupling}
+        if self.twirling:
+            chosen["twirling"] = {"enable_gates": True}
+        if self.primitive != "sampler":
+            chosen["resilience_level"] = self.resilience_level
+        return _merged(chosen, self.options or {})
+
+
+def _place(circuit: QuantumCircuit, target: Target, qubits: tuple[int, ...] | None, fractional: bool) -> Placed:
+    return place_on(circuit, target, qubits, fractional=fractional)
+
+
+def _initial(placed: Placed) -> list[int]:
+    """The qubit on which each site begins."""
+    layout = placed.circuit.layout
+    return list(placed.sites) if layout is None else list(layout.initial_index_layout(filter_ancillas=True))
+
+
+def _rows(measurement: Measurement, rows: Any) -> Measurement:
+    weights = measurement.weights if len(measurement.weights) == 1 else measurement.weights[rows]
+    return replace(measurement, parameters=measurement.parameters[rows], weights=weights)
+
+
+def _reads_anything(measurement: Measurement) -> bool:
+    return bool(measurement.rows and needed_bases(measurement.strings, measurement.weights))
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tables of tables, the second over the first."""
+    merged = dict(first)
+    for name, value in second.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
+
+
+def _needs_noise_model(options: Mapping[str, Any]) -> bool:
+    resilience: Any = options.get("resilience", {})
+    zne = resilience.get("zne", {}) if isinstance(resilience, Mapping) else {}
+    return bool(resilience.get("pec_mitigation")) or zne.get("amplifier") == "pea"

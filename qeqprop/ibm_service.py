@@ -1,0 +1,325 @@
+"""A connection to IBM's service: opened when it is needed, asked in calls that can be given up, its errors told apart.
+
+The client is used as it is, but for one thing: its own repetitions are turned off, since it repeats posts too, and a
+post that took effect must not be made again (`submitter`). The token is the client's affair alone, taken by it from the
+environment or the saved account; should it ever be part of a message, it is struck out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from qeqprop.interfaces import JobState
+from qeqprop.patience import Patience, Trouble, within
+
+Answer = TypeVar("Answer")
+Mode = Literal["batch", "job", "session"]
+
+TOKEN_VARIABLES = ("QISKIT_IBM_TOKEN", "IAM_APIKEY", "IBM_CLOUD_API_KEY")
+INSTANCE_VARIABLE = "QISKIT_IBM_INSTANCE"
+RAN_TOO_LONG = "ran longer than maximum execution time"
+MAX_GARBLED = 10
+"""Replies with the result of one job that cannot be read, before it is given up."""
+
+_PHASES: dict[str, Any] = {"RUNNING": "running", "DONE": "done", "CANCELLED": "cancelled"}
+_DEFINITE = (400, 402, 403, 404, 405, 409, 410, 413, 415, 422)
+"""Codes of answers by which a request has not taken effect."""
+
+
+@dataclass(eq=False)
+class Connection:
+    """What one process knows of the service.
+
+    Attributes:
+        machine: its name.
+        instance: a cloud resource name, or the name of an instance; that of the environment or account where None.
+        mode: how jobs are posted: together in a batch, one by one, or in a session with the machine to itself.
+        fractional: whether the machine is asked with its rotations of free angle.
+        patience: how long a reply may take.
+    """
+
+    machine: str
+    instance: str | None = None
+    mode: Mode = "batch"
+    fractional: bool = False
+    patience: Patience = field(default_factory=Patience)
+    _service: Any = None
+    _backend: Any = None
+    _opened: Any = None
+    _jobs: dict[str, Any] = field(default_factory=dict[str, Any])
+    _garbled: dict[str, int] = field(default_factory=dict[str, int])
+
+    # --- the account ------------------------------------------------------------------------------------------------
+
+    def service(self) -> Any:
+        """The client, connected.
+
+        Raises:
+            ValueError: if it is not installed, there is no account, no instance is named, or either is refused.
+            Trouble: if the service does not answer.
+        """
+        if self._service is None:
+            self._service = self._ask(self._connect)
+        return self._service
+
+    def plan(self) -> str:
+        """The plan of the instance in lower case, such as ``open``; empty if the service does not tell."""
+        service = self.service()
+        instances = self._ask(service.instances)
+        return next((str(one["plan"]) for one in instances if one["crn"] == service.active_instance()), "").lower()
+
+    def remaining_seconds(self) -> float | None:
+        """Seconds on a machine that the instance has left; None if it has no limit."""
+        left = self._ask(self.service().usage).get("usage_remaining_seconds")
+        return None if left is None else float(left)
+
+    def backend(self, *, refresh: bool = False) -> Any:
+        """The machine, with its properties of now if they are to be read again.
+
+        Raises:
+            ValueError: if there is no such machine, or the plan allows no sessions.
+            Trouble: if the service does not answer.
+        """
+        if self._backend is None:
+            service = self.service()
+            if self.mode == "session" and "open" in self.plan():
+                raise ValueError(
+                    "Argument `mode` must be 'batch' or 'job' on an Open plan, which has no sessions, but is 'session'."
+                )
+            self._backend = self._ask(
+                lambda: service.backend(self.machine, use_fractional_gates=self.fractional),
+                f"the machine {self.machine}",
+            )
+        elif refresh:
+            self._ask(self._backend.refresh)
+        return self._backend
+
+    def calibrated(self) -> str:
+        """When the machine was calibrated, in ISO format; empty if it does not tell."""
+        properties = self._ask(self.backend().properties)
+        return properties.last_update_date.isoformat() if properties else ""
+
+    def renew(self) -> None:
+        """Connects anew; batches and sessions are opened again when they are needed."""
+        self._service = self._backend = self._opened = None
+        self._jobs.clear()
+        self.service()
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    def post(self, make: Callable[[Any], Any], pubs: Sequence[Any]) -> str:
+        """Posts a job, and gives its id.
+
+        Args:
+            make: makes a primitive for a machine, batch or session.
+            pubs: that it runs.
+        """
+        primitive = make(self._where())
+        try:
+            return str(self._ask(lambda: primitive.run(pubs).job_id(), seconds=self.patience.post))
+        except Trouble as trouble:
+            if trouble.kind == "refused" and self._is_closed():
+                raise Trouble("closed", str(trouble)) from None
+            raise
+
+    def find(self, tag: str) -> list[str]:
+        """The ids of the jobs with a tag, the oldest first."""
+        service = self.service()
+        return self._ask(lambda: [str(job.job_id()) for job in service.jobs(job_tags=[tag], descending=False)])
+
+    def state(self, job_id: str) -> JobState:
+        """How far a job is."""
+        job = self.job(job_id)
+        status = str(self._ask(job.status))
+        if status != "ERROR":
+            return JobState(_PHASES.get(status, "queued"))
+        reason = self._hidden(str(self._ask(job.error_message) or ""))
+        return JobState("ran too long" if RAN_TOO_LONG in reason or "1305" in reason else "failed", reason)
+
+    def result(self, job_id: str, read: Callable[[Any], Answer]) -> Answer:
+        """What is read from the result of a job that is done; a reply that is no result counts as none."""
+        job = self.job(job_id)
+        result = self._ask(job.result, seconds=self.patience.post)
+        try:
+            return read(result)
+        except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
+            self._garbled[job_id] = self._garbled.get(job_id, 0) + 1
+            kind = "refused" if self._garbled[job_id] >= MAX_GARBLED else "unclear"
+            raise Trouble(kind, f"the result cannot be read ({type(error).__name__})") from None
+
+    def billed(self, job_id: str) -> float | None:
+        """Seconds on the machine that a job was billed; None while that is not known."""
+        job = self.job(job_id)
+        return float(self._ask(job.usage) or 0.0) or None
+
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job; one that has ended stays as it is."""
+        job = self.job(job_id)
+
+        def end() -> None:
+            from qiskit_ibm_runtime.exceptions import RuntimeInvalidStateError
+
+            with suppress(RuntimeInvalidStateError):
+                job.cancel()
+
+        self._ask(end)
+
+    def job(self, job_id: str) -> Any:
+        """The client's own object for a job."""
+        if job_id not in self._jobs:
+            service = self.service()
+            self._jobs[job_id] = self._ask(lambda: service.job(job_id), f"the job {job_id}")
+        return self._jobs[job_id]
+
+    def close(self) -> None:
+        """Closes the batch or session, if one was opened; its jobs go on."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with suppress(Trouble):
+                self._ask(opened.close)
+
+    # --- within -----------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> Any:
+        try:
+            from qiskit_ibm_runtime import QiskitRuntimeService
+        except ImportError:
+            raise ValueError("A machine of IBM needs qiskit-ibm-runtime: pip install qiskit-ibm-runtime.") from None
+        if not (self.instance or os.environ.get(INSTANCE_VARIABLE) or _saved_instance(QiskitRuntimeService)):
+            raise ValueError(
+                "Argument `instance` must name the instance that pays: give it, set QISKIT_IBM_INSTANCE, or save it "
+                "with the account. Which ones you have: QiskitRuntimeService().instances()."
+            )
+        service = QiskitRuntimeService(instance=self.instance) if self.instance else QiskitRuntimeService()
+        _without_repetitions(service)
+        return service
+
+    def _where(self) -> Any:
+        """What a primitive runs on."""
+        backend = self.backend()
+        if self.mode == "job":
+            return backend
+        if self._opened is None:
+            from qiskit_ibm_runtime import Batch, Session
+
+            kind = Session if self.mode == "session" else Batch
+            try:
+                self._opened = self._ask(lambda: kind(backend=backend))
+            except Trouble as trouble:  # one that was opened and is not known has no jobs and costs nothing
+                raise Trouble(
+                    "busy" if trouble.kind == "unclear" else trouble.kind, str(trouble), trouble.wait
+                ) from None
+        return self._opened
+
+    def _is_closed(self) -> bool:
+        if self._opened is None:
+            return False
+        try:
+            details = self._ask(self._opened.details)
+        except Trouble as trouble:
+            return trouble.kind == "refused"
+        return not details or details["state"] == "closed" or not details["accepting_jobs"]
+
+    def _ask(self, call: Callable[[], Answer], what: str = "", *, seconds: float | None = None) -> Answer:
+        """A call of the client, given up after a time, its errors told apart."""
+        try:
+            return within(self.patience.reply if seconds is None else seconds, call)
+        except Trouble:
+            raise
+        except Exception as error:  # whatever the client, the network or the service may raise
+            raise self._told_apart(error, what) from None
+
+    def _told_apart(self, error: Exception, what: str) -> Exception:
+        from qiskit.providers.exceptions import QiskitBackendNotFoundError
+        from qiskit_ibm_runtime.accounts.exceptions import AccountsError
+        from qiskit_ibm_runtime.exceptions import IBMInputValueError, IBMNotAuthorizedError
+
+        message = self._hidden(str(error).strip("'\""))
+        chain = list(_chain(error))
+        code = next((code for one in chain if (code := _code(one)) is not None), None)
+        said = f"{what}: {message}" if what else message or type(error).__name__
+        answer: Exception = Trouble("unclear", said)
+        if isinstance(error, QiskitBackendNotFoundError):
+            answer = ValueError(f"Argument `machine` must name a machine of the instance, but is {self.machine!r}.")
+        elif code == 429:
+            answer = Trouble("busy", said, _retry_after(chain))
+        elif code == 401 or isinstance(error, IBMNotAuthorizedError):
+            answer = Trouble("stale", said)
+        elif any(type(one).__name__ in ("NewConnectionError", "ConnectTimeoutError") for one in chain):
+            answer = Trouble("busy", "the service cannot be reached")
+        elif code in _DEFINITE:
+            answer = Trouble("refused", said)
+        elif code is None and isinstance(error, (AccountsError, IBMInputValueError)) and not _from_network(chain):
+            answer = ValueError(f"IBM's service refuses the account or the instance: {message}")
+        elif isinstance(error, ValueError) and str(error).startswith(("Argument `", "A machine of IBM")):
+            answer = error
+        return answer
+
+    def _hidden(self, text: str) -> str:
+        """A text without secrets."""
+        secrets = [os.environ.get(name) for name in TOKEN_VARIABLES]
+        if self._service is not None:
+            secrets.append((self._service.active_account() or {}).get("token"))
+        for secret in secrets:
+            if secret:
+                text = text.replace(secret, "***")
+        return re.sub(r"(?i)\b(bearer|apikey)\s+\S+", r"\1 ***", text)
+
+
+def _saved_instance(client: Any) -> str | None:
+    """The instance of the saved account, if there is one account or a default one."""
+    accounts = client.saved_accounts()
+    default = [one for one in accounts.values() if one.get("is_default_account")] or list(accounts.values())
+    return default[0].get("instance") if default else None
+
+
+def _without_repetitions(service: Any) -> None:
+    """The client repeats requests that fail, posts too; ours are repeated by us, where that is safe."""
+    from requests.adapters import HTTPAdapter
+
+    for client in getattr(service, "_api_clients", {}).values():
+        session = getattr(client, "_session", None)
+        if session is not None:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(max_retries=0))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that led to it, those inside of it too."""
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+
+
+def _code(error: BaseException) -> int | None:
+    """The status code of an HTTP reply, if the error has one."""
+    for name in ("status_code", "code"):
+        code = getattr(error, name, None)
+        if isinstance(code, int) and 100 <= code < 600:
+            return code
+    response = getattr(error, "response", None)
+    code = getattr(response, "status_code", None)
+    return code if isinstance(code, int) else None
+
+
+def _retry_after(chain: list[BaseException]) -> float | None:
+    for error in chain:
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        with suppress(TypeError, ValueError):
+            return float(headers["Retry-After"]) if "Retry-After" in headers else None
+    return None
+
+
+def _from_network(chain: list[BaseException]) -> bool:
+    """Whether something on the way failed, rather than what was asked."""
+    return any(isinstance(error, OSError) for error in chain)
