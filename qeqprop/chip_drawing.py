@@ -89,7 +89,7 @@ def chip(
         figure.colorbar(scale, ax=ax, location=where, fraction=0.03, pad=0.02, aspect=25, shrink=0.9).set_label(label)
     handles = _legend(drawn, sites)
     if handles:
-        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=3, frameon=False, fontsize=9)
+        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False, fontsize=9)
     return figure
 
 

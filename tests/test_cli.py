@@ -309,5 +309,5 @@ except SystemExit as stop:
 heavy = {"qiskit", "scipy", "numba", "sklearn", "matplotlib", "numpy"} & set(sys.modules)
 assert not heavy, heavy
 """
-    for arguments in (["--help"], ["run", "--help"], ["--version"]):
+    for arguments in (["--help"], ["run", "--help"], ["profile", "--help"], ["doctor", "--help"], ["--version"]):
         subprocess.run([sys.executable, "-c", program, *arguments], check=True, stdout=subprocess.DEVNULL)
