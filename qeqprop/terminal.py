@@ -46,6 +46,8 @@ def user_errors() -> Generator[None, None, None]:
         stopped = (NotConverged, ReplayDiverged, JobFailed, BudgetExceeded, Refused, Trouble, Unreachable)
         if isinstance(error, stopped):
             fail(f"error: {error} Every finished step is saved.", 1)
+        if isinstance(error, MemoryError):
+            fail(f"error: not enough memory: {error}. Take fewer sites, or a smaller `batch`.", 1)
         if isinstance(error, sqlite3.Error):
             fail(f"error: the ledger cannot be used ({error}). Every finished step is saved.", 1)
         if not isinstance(error, (OSError, ValueError, LedgerError)):

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from qeqprop import __version__
 from qeqprop.cli import app
 from qeqprop.experiment import Experiment
 from qeqprop.ledger import FILE_NAME, open_run
+from qeqprop.terminal import user_errors
 
 GOOD = """\
 schema = 1
@@ -311,3 +313,11 @@ assert not heavy, heavy
 """
     for arguments in (["--help"], ["run", "--help"], ["profile", "--help"], ["doctor", "--help"], ["--version"]):
         subprocess.run([sys.executable, "-c", program, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_what_does_not_fit_into_memory_is_said_in_one_message(capsys):
+    with pytest.raises(typer.Exit) as stopped, user_errors():
+        np.empty((1 << 60,))
+    assert stopped.value.exit_code == 1
+    assert "error: not enough memory: Unable to allocate 8.00 EiB" in (said := capsys.readouterr().err)
+    assert "Take fewer sites, or a smaller `batch`." in said
