@@ -46,6 +46,15 @@ def finite_array(name: str, values: ArrayLike, shape: str, wanted: tuple[int | N
     return array
 
 
+def check_part(name: str, part: Any, method: str, example: str) -> None:
+    """Raises a `ValueError` unless a part is made, and of its kind: it has the method that makes one."""
+    if isinstance(part, type):
+        kind = part.__name__
+        raise ValueError(f"Argument `{name}` must be made, but is the class {kind} itself: write {kind}(...).")
+    if not callable(getattr(part, method, None)):
+        raise ValueError(f"Argument `{name}` must be a {name}, such as {example}, but is {part!r}.")
+
+
 def check_fields(record: Any) -> None:
     """Checks a dataclass's numbers and choices against its own annotations, such as ``Annotated[float, Gt(0)]``.
 

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qeqprop.checks import check_shape
+from qeqprop.checks import check_part, check_shape
 from qeqprop.interfaces import (
     AnyNetwork,
     Certificate,
@@ -155,6 +155,7 @@ def bind(
     Raises:
         ValueError: if theta or x have a wrong shape or are not finite.
     """
+    check_part("solver", solver, "solve", "Exact()")
     measure = None if device is None else BoundMeasure(_checked_device(device), (*key, _MEASUREMENTS))
     return BoundSettle(network, pose(network, theta, x), solver, key, measure)
 
@@ -204,12 +205,13 @@ def gradient(
     Source: Scellier & Bengio, Front. Comput. Neurosci. 11, 24 (2017); Massar & Mognetti, arXiv:2405.08467 (2024);
     Scellier, arXiv:2406.00879 (2024); Wanjura & Marquardt, Nat. Commun. 16, 6595 (2025).
     """
-    loss = loss if isinstance(loss, Loss) else loss()
+    loss = _made(loss)
     settling = network.with_squares() if loss.squares else network
     key = (randbits(64) if seed is None else seed, step)
     settle = bind(settling, theta, x, _SOLVER if solver is None else solver, key, device)
     targets = _targets(y, settle.batch, network.n_outputs)
     rule = _RULE if rule is None else rule
+    check_part("rule", rule, "gradient", "SymmetricNudging(beta=0.1)")
     if device is not None and not device.reads_states:
         refuse_unmeasurable(settling, rule, loss, targets, device.name)
     result = rule.gradient(settle, targets, loss)
@@ -301,9 +303,21 @@ def _covariances(errors: FloatArray, n_outputs: int) -> FloatArray:
     return result
 
 
+def _made(loss: Loss | Callable[[], Loss]) -> Loss:
+    made = loss if isinstance(loss, Loss) or not callable(loss) else loss()
+    if not isinstance(made, Loss):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"Argument `loss` must be a loss, such as mean_squared_error, but is {made!r}.")
+    return made
+
+
 def _checked_device(device: Device) -> Device:
-    if not hasattr(device, "run"):
-        raise ValueError(f"Argument `device` must be a device, such as Statevector() or Aer(), but is {device!r}.")
+    check_part("device", device, "run", "Statevector() or Aer()")
+    if not hasattr(device, "reads_states"):
+        wrapper = "Backend" if hasattr(device, "target") else "Primitive"
+        raise ValueError(
+            f"Argument `device` must be a device, such as Statevector() or Aer(), but is a {type(device).__name__} of "
+            f"others: wrap it, {wrapper}(...)."
+        )
     return device
 
 

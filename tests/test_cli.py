@@ -317,7 +317,7 @@ assert not heavy, heavy
 
 def test_what_does_not_fit_into_memory_is_said_in_one_message(capsys):
     with pytest.raises(typer.Exit) as stopped, user_errors():
-        np.empty((1 << 60,))
+        np.empty((1 << 50,))
     assert stopped.value.exit_code == 1
-    assert "error: not enough memory: Unable to allocate 8.00 EiB" in (said := capsys.readouterr().err)
+    assert "error: not enough memory: Unable to allocate 8.00 PiB" in (said := capsys.readouterr().err)
     assert "Take fewer sites, or a smaller `batch`." in said

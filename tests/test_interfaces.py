@@ -7,13 +7,18 @@ import sys
 import numpy as np
 import pytest
 from oracles import dense_parts, dense_string, dense_sums
+from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer import AerSimulator
 from systems import one_qubit, random_network
 
 import qeqprop
+from qeqprop.devices.aer import Aer
 from qeqprop.devices.statevector import Statevector
 from qeqprop.interfaces import Network, PauliSums
 from qeqprop.operators import parse, projector, term, total
+from qeqprop.rules.nudging import SymmetricNudging
+from qeqprop.solvers.exact import Exact
 
 Z, X = SparsePauliOp("Z"), SparsePauliOp("X")
 
@@ -112,6 +117,14 @@ def test_mistakes_are_named(make, message):
         ({"y": [[np.nan]]}, "`y` must be finite"),
         ({"x": [[0.0]]}, "`x` must have shape"),
         ({"device": "ibm"}, "`device` must be a device"),
+        ({"device": Aer}, "`device` must be made, but is the class Aer itself: write Aer"),
+        ({"device": AerSimulator()}, "`device` must be a device, .* is a AerSimulator of others: wrap it, Backend"),
+        ({"device": StatevectorSampler()}, "is a StatevectorSampler of others: wrap it, Primitive"),
+        ({"solver": Exact}, "`solver` must be made, but is the class Exact itself"),
+        ({"solver": "exact"}, "`solver` must be a solver, such as Exact.., but is 'exact'"),
+        ({"rule": SymmetricNudging}, "`rule` must be made, but is the class SymmetricNudging itself"),
+        ({"rule": Exact()}, "`rule` must be a rule, such as SymmetricNudging"),
+        ({"loss": "mse"}, "`loss` must be a loss, such as mean_squared_error, but is 'mse'"),
         ({"device": Statevector()}, "`device` must be None with the solver Exact"),
     ],
 )
