@@ -13,7 +13,7 @@ import typer
 from qeqprop.terminal import fail, print_table, user_errors
 
 if TYPE_CHECKING:
-    from qeqprop.rehearsal.jobs import Job
+    from qeqprop.rehearsal.job import Job
     from qeqprop.rehearsal.server import Rehearsal
 
 HELP = """Practise a submission to IBM's machines on this computer: nothing is sent away, nothing is paid.

@@ -1,4 +1,4 @@
-"""The life of a job: queued, running, completed; or failed, cancelled, run too long. Kept in a folder if there is one.
+"""The life of jobs: queued, running, completed; or failed, cancelled, run too long.
 
 One machine works at a time, on one job after the other, oldest first. What a job draws is a function of its tags (those
 that begin with ``id-`` do not count, since they name a submission and not a question), so that the same question asked
@@ -7,79 +7,20 @@ by another run, or again after a crash, has the same answer bit by bit. A job wi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from qeqprop.rehearsal.job import BROKE_DOWN, RAN_TOO_LONG, REFUSED, Fate, Job, JobFolder, entropy_of
 from qeqprop.rehearsal.machines import Machine
-from qeqprop.rehearsal.programs import Program, read_program
+from qeqprop.rehearsal.program import Program
+from qeqprop.rehearsal.programs import read_program
 from qeqprop.rehearsal.simulation import RefusedProgram
-
-Fate = Literal["completed", "failed", "cancelled", "too_long"]
-
-FINAL = ("Completed", "Failed", "Cancelled")
-RAN_TOO_LONG = 1305
-_REFUSED = 1517
-_BROKE_DOWN = 9999
-
-
-@dataclass(eq=False)
-class Job:
-    """What the service knows of a job.
-
-    Attributes:
-        id: its name.
-        program: ``executor``, ``sampler`` or ``estimator``.
-        backend: the machine.
-        tags: of the client.
-        created: seconds since 1970, as the other times.
-        limit: seconds on the machine that it may take at most; None for no limit.
-        entropy: of all that is random in it.
-        fate: how it is going to end.
-        executions: that it asks for.
-        estimate: seconds on the machine that it will be billed.
-        billed: seconds on the machine that it was billed.
-        generation: of the calibration it ran with.
-    """
-
-    id: str
-    program: str
-    backend: str
-    tags: list[str]
-    created: float
-    session_id: str | None = None
-    limit: float | None = None
-    private: bool = False
-    entropy: list[int] = field(default_factory=list[int])
-    fate: Fate = "completed"
-    executions: int = 0
-    estimate: float = 0.0
-    state: str = "Queued"
-    reason: str | None = None
-    reason_code: int | None = None
-    running: float | None = None
-    finished: float | None = None
-    billed: float = 0.0
-    generation: int = 0
-
-    @property
-    def is_final(self) -> bool:
-        return self.state in FINAL
-
-
-def entropy_of(tags: Sequence[str]) -> list[int]:
-    """The randomness that tags stand for; fresh where none of them counts."""
-    counted = sorted({tag for tag in tags if not tag.startswith("id-")})
-    if not counted:
-        return [secrets.randbits(128)]
-    return [int.from_bytes(hashlib.sha256(json.dumps(counted).encode()).digest()[:16], "big")]
 
 
 class JobBook:
@@ -103,7 +44,7 @@ class JobBook:
         drift_every: int | None = None,
     ) -> None:
         self.queue_seconds, self.run_seconds = queue_seconds, run_seconds
-        self._machines, self._folder, self._drift_every = machines, folder, drift_every
+        self._machines, self._folder, self._drift_every = machines, JobFolder(folder), drift_every
         self._jobs: dict[str, Job] = {}
         self._programs: dict[str, Program] = {}
         self._params: dict[str, Any] = {}
@@ -111,9 +52,10 @@ class JobBook:
         self._fates: deque[tuple[Fate, str]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._load(folder)
+        for job, params, result in self._folder.load():
+            self._jobs[job.id], self._params[job.id] = job, params
+            if result is not None:
+                self._results[job.id] = result
         self._worker = threading.Thread(target=self._work, name="rehearsal-jobs", daemon=True)
         self._worker.start()
 
@@ -151,9 +93,9 @@ class JobBook:
             if self._fates:
                 job.fate, job.reason = self._fates.popleft()
             self._programs[job.id], self._params[job.id] = program, posted["params"]
-            self._keep(job, "params", json.dumps(posted["params"]))
+            self._folder.keep(job, "params", json.dumps(posted["params"]))
             self._jobs[job.id] = job
-            self._keep_record(job)
+            self._folder.keep(job, "job")
             self._changed.notify_all()
         return job
 
@@ -176,13 +118,13 @@ class JobBook:
             text = self._results.get(job.id, "")
             if job.private and job.is_final:
                 self._results.pop(job.id, None)
-                self._drop(job, "result")
+                self._folder.drop(job, "result")
             return text
 
     def retag(self, job: Job, tags: Sequence[str]) -> None:
         with self._changed:
             job.tags = list(tags)
-            self._keep_record(job)
+            self._folder.keep(job, "job")
 
     def cancel(self, job: Job) -> bool:
         """Whether it could still be cancelled. What ran until then is billed."""
@@ -198,9 +140,7 @@ class JobBook:
         with self._changed:
             for table in (self._jobs, self._programs, self._params, self._results):
                 table.pop(job.id, None)
-            if self._folder is not None:
-                for path in self._folder.glob(f"{job.id}.*"):
-                    path.unlink()
+            self._folder.drop(job)
 
     def next_ends(self, fate: Fate, reason: str) -> None:
         """How the next job that comes is going to end."""
@@ -227,9 +167,9 @@ class JobBook:
             try:
                 text, code = self._run(job), None
             except RefusedProgram as error:
-                text, code = str(error), _REFUSED
+                text, code = str(error), REFUSED
             except Exception as error:  # a job that breaks the simulation fails; the service goes on
-                text, code = f"{type(error).__name__}: {error}", _BROKE_DOWN
+                text, code = f"{type(error).__name__}: {error}", BROKE_DOWN
             with self._changed:
                 left = self.run_seconds - (time.monotonic() - begun)
                 self._changed.wait_for(lambda job=job: self._stopping or job.is_final, timeout=max(left, 0.0))
@@ -246,7 +186,7 @@ class JobBook:
                 if waiting and left is not None and left <= 0:
                     job = waiting[0]
                     job.state, job.running = "Running", time.time()
-                    self._keep_record(job)
+                    self._folder.keep(job, "job")
                     return job
                 self._changed.wait(timeout=left)
             return None
@@ -270,10 +210,10 @@ class JobBook:
         elif job.fate == "cancelled":
             self._end(job, "Cancelled", job.reason or "Job cancelled by the service.", None, billed=0.0)
         elif job.fate == "failed" or code is not None:
-            self._end(job, "Failed", text or job.reason or "Job failed.", code or _BROKE_DOWN, billed=0.0)
+            self._end(job, "Failed", text or job.reason or "Job failed.", code or BROKE_DOWN, billed=0.0)
         else:
             self._results[job.id] = text
-            self._keep(job, "result", text)
+            self._folder.keep(job, "result", text)
             self._end(job, "Completed", None, None, billed=job.estimate)
 
     def _end(self, job: Job, state: str, reason: str | None, code: int | None, *, billed: float) -> None:
@@ -282,34 +222,5 @@ class JobBook:
         if reason is not None:
             self._results[job.id] = reason
         self._programs.pop(job.id, None)
-        self._keep_record(job)
+        self._folder.keep(job, "job")
         self._changed.notify_all()
-
-    # --- the folder -----------------------------------------------------------------------------------------------
-
-    def _keep_record(self, job: Job) -> None:
-        self._keep(job, "job", json.dumps(asdict(job)))
-
-    def _keep(self, job: Job, kind: str, text: str) -> None:
-        if self._folder is not None:
-            beside = self._folder / f"{job.id}.{kind}.new"
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(self._folder / f"{job.id}.{kind}")
-
-    def _drop(self, job: Job, kind: str) -> None:
-        if self._folder is not None:
-            (self._folder / f"{job.id}.{kind}").unlink(missing_ok=True)
-
-    def _load(self, folder: Path) -> None:
-        """The jobs of a service that was here before; what was running begins again."""
-        for path in folder.glob("*.job"):
-            job = Job(**json.loads(path.read_text(encoding="utf-8")))
-            self._jobs[job.id] = job
-            self._params[job.id] = json.loads(path.with_suffix(".params").read_text(encoding="utf-8"))
-            if not job.is_final:
-                job.state, job.running = "Queued", None
-            elif job.state == "Completed":
-                result = path.with_suffix(".result")  # of a private job it is gone once it was fetched
-                self._results[job.id] = result.read_text(encoding="utf-8") if result.exists() else ""
-            else:
-                self._results[job.id] = job.reason or job.state

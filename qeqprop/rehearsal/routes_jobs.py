@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from qeqprop.rehearsal.jobs import Job
+from qeqprop.rehearsal.job import Job
 from qeqprop.rehearsal.messages import Refusal, Reply, Request, as_json
 from qeqprop.rehearsal.service import Service
 from qeqprop.rehearsal.sessions import iso

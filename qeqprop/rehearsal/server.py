@@ -13,23 +13,23 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from qeqprop.rehearsal.account import PlanName, instance_of
 from qeqprop.rehearsal.faults import Action, Fault, Faults
-from qeqprop.rehearsal.jobs import Fate, Job, JobBook
+from qeqprop.rehearsal.job import Fate, Job
+from qeqprop.rehearsal.jobs import JobBook
 from qeqprop.rehearsal.machines import Machine, machine
 from qeqprop.rehearsal.messages import Reply, Request
 from qeqprop.rehearsal.routes import CATALOG, ROOT, answer
 from qeqprop.rehearsal.service import Service
+from qeqprop.rehearsal.wire import listen
 
 API_KEY = "rehearsal-api-key"
 """Known to everybody: nothing can be bought with it."""
@@ -117,7 +117,7 @@ class Rehearsal:
         self.faults = Faults()
         self._api_key, self._folder = api_key, folder
         self._stopped = threading.Event()
-        self._listener = self._listen(port)
+        self._listener = listen(port, self._exchange)
         self.port: int = self._listener.server_address[1]
         self._wait_for_return: threading.Timer | None = None
 
@@ -213,26 +213,13 @@ class Rehearsal:
         """Seconds on a machine that were billed."""
         return self.service.consumed
 
-    # --- the wire ---------------------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------------------------
 
-    def handle(self, wire: BaseHTTPRequestHandler) -> None:
-        """Answers one request, or does what its fault wants."""
-        body = wire.rfile.read(int(wire.headers.get("Content-Length") or 0))
-        request = Request.of(wire.command, wire.path, dict(wire.headers.items()), body)
-        fault = self.faults.befalling(wire.command, request.path)
+    def _exchange(self, request: Request, target: str) -> tuple[Reply | None, bool]:
+        fault = self.faults.befalling(request.method, request.path)
         reply = self._reply(request, fault)
-        self._note(Entry(time.time(), wire.command, wire.path, reply.code if reply else 0, fault and fault.action))
-        if reply is None:
-            wire.connection.shutdown(socket.SHUT_RDWR)
-            return
-        text = reply.body.encode()
-        wire.send_response(reply.code)
-        for name, value in {"Content-Type": reply.kind, **reply.headers}.items():
-            wire.send_header(name, value)
-        if reply.code != 204:
-            wire.send_header("Content-Length", str(len(text)))
-        wire.end_headers()
-        wire.wfile.write(text[: len(text) // 2] if fault and fault.action == "truncate" else text)
+        self._note(Entry(time.time(), request.method, target, reply.code if reply else 0, fault and fault.action))
+        return reply, fault is not None and fault.action == "truncate"
 
     def _reply(self, request: Request, fault: Fault | None) -> Reply | None:
         """The reply, None for a connection that is closed without one."""
@@ -259,19 +246,13 @@ class Rehearsal:
             with (self._folder / "requests.log").open("a", encoding="utf-8") as stream:
                 stream.write(f"{entry.time:.3f} {entry.method} {entry.path} {entry.code} {entry.fault or ''}\n")
 
-    def _listen(self, port: int) -> ThreadingHTTPServer:
-        listener = _Listener(("127.0.0.1", port), _Wire)
-        listener.rehearsal = self
-        threading.Thread(target=listener.serve_forever, args=(0.02,), name="rehearsal-http", daemon=True).start()
-        return listener
-
     def _hang_up(self) -> None:
         self._listener.shutdown()
         self._listener.server_close()
 
     def _return(self) -> None:
         if not self._stopped.is_set():
-            self._listener = self._listen(self.port)
+            self._listener = listen(self.port, self._exchange)
 
 
 def _check_address(url: str) -> None:
@@ -280,28 +261,3 @@ def _check_address(url: str) -> None:
     found = str(QiskitRuntimeService()._active_api_client._session.base_url)  # pyright: ignore[reportPrivateUsage]
     if not found.startswith(url):
         raise RuntimeError(f"The client would go to {found}, not to {url}: nothing was sent.")
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    rehearsal: Rehearsal
-
-
-class _Wire(BaseHTTPRequestHandler):
-    """HTTP 1.0: every request has a connection of its own, which a fault may spoil without spoiling others."""
-
-    def _answer(self) -> None:
-        cast(_Listener, self.server).rehearsal.handle(self)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 (names of the standard library)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on the screen: the log keeps what there is to say."""
-
-    def handle(self) -> None:
-        """A client that has gone away is no trouble."""
-        try:
-            super().handle()
-        except OSError:
-            self.close_connection = True

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from qeqprop.rehearsal.account import PLANS, Instance, PlanName, is_valid
-from qeqprop.rehearsal.jobs import Job, JobBook
+from qeqprop.rehearsal.job import Job
+from qeqprop.rehearsal.jobs import JobBook
 from qeqprop.rehearsal.machines import Machine
 from qeqprop.rehearsal.messages import Refusal, Request
 from qeqprop.rehearsal.sessions import Session, Sessions

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from qeqprop.rehearsal.jobs import Job
+from qeqprop.rehearsal.job import Job
 
 Mode = Literal["dedicated", "batch"]
 
