@@ -1,0 +1,255 @@
+"""Samplers of continuous networks: chains that drift downhill and are kicked by heat, all in lockstep."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+from qeqprop.checks import check_fields
+from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
+from qeqprop.classical.continuous import ContinuousEquilibria, Landscape
+from qeqprop.counts import stream
+from qeqprop.interfaces import FloatArray, Measure, NotConverged, PhysicsWarning, Solution, Start, refuse_device
+
+_ACCEPTANCE = 0.574
+"""The share of accepted moves at which adjusted chains move fastest in many variables (Roberts & Rosenthal 1998)."""
+_FEW = 0.2
+_MOST_SAMPLES = 10**6
+
+
+@dataclass(frozen=True)
+class Langevin:
+    """Gibbs states ``p ~ exp(-E/T)`` of continuous variables, sampled by Langevin dynamics with the step h.
+
+    * ``"adjusted"``: ``s' = s - h dE/ds + sqrt(2 T h) R``, accepted or refused after Metropolis: no bias. The step is
+      tuned while the chains burn in, row by row, and fixed before the first sample.
+    * ``"overdamped"``: the same with ``(R_n + R_(n+1)) / 2`` for R and nothing refused: averages are off by O(h^2), and
+      exact for springs.
+    * ``"underdamped"``: positions and momenta with the friction g, half a kick, half a drift, friction and heat, half a
+      drift, half a kick: averages are off by O(h^2), and exact for springs.
+
+    The response is the covariance ``-(1/T) Cov(C, A)`` of the samples (fluctuation and dissipation), unbiased at any
+    autocorrelation; errors are the spread between chains. The certificate's ``residual`` is the relative deviation of
+    the virial ``<(s - <s>) dE/ds>`` from ``n T``: the bias of a step that is too long shows there, above the noise of
+    the samples (nan for phases, which have no virial).
+
+    Attributes:
+        temperature: above zero.
+        method: see above.
+        step: h; of adjusted chains the first guess.
+        friction: g, of underdamped chains.
+        chains: independent ones for each sample of the batch; 64 know their error to 9 %.
+        samples: of each chain; a call that asks for a precision takes as many more as this needs.
+        burn_in: steps before the first sample, also of chains that start where others stopped.
+        thin: steps between samples.
+        r_hat: largest one without a warning.
+
+    Raises:
+        ValueError: for a precision out of reach.
+        NotConverged: if the step is so long that the chains run away.
+
+    Source: Roberts & Tweedie, Bernoulli 2, 341 (1996); Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34 (2013).
+    """
+
+    temperature: Annotated[float, Gt(0)] = 1.0
+    method: Literal["adjusted", "overdamped", "underdamped"] = "adjusted"
+    step: Annotated[float, Gt(0)] = 0.1
+    friction: Annotated[float, Gt(0)] = 1.0
+    chains: Annotated[int, Ge(2)] = 64
+    samples: Annotated[int, Ge(1)] = 200
+    burn_in: Annotated[int, Ge(0)] = 200
+    thin: Annotated[int, Ge(1)] = 2
+    r_hat: Annotated[float, Gt(1)] = 1.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def solve(
+        self, problem: ContinuousEquilibria, measure: Measure | None = None, *, precision: float | None = None
+    ) -> Solution:
+        """Samples, and samples again for longer if an observable's standard error exceeds ``precision``."""
+        refuse_device("Langevin", measure)
+        with np.errstate(over="ignore", invalid="ignore"):  # of chains that run away, which is told
+            found, walk, virial = self._sample(problem, problem.key, problem.start)
+        observables = np.eye(found.sums.shape[1])
+        spent = self.samples
+        if precision is not None:
+            largest = float(np.max(averages(found, observables).std_errors, initial=0.0))
+            if largest > precision:
+                needed = self._samples_for(precision, largest)
+                longer = replace(self, samples=needed)
+                found, walk, virial = longer._sample(problem, (*problem.key, 1), walk.start())
+                spent += needed
+        quality = certificate(found, self.r_hat)
+        self._judge(quality.r_hat, walk)
+        response = None
+        if problem.direction is not None:
+            response = covariances(found, observables, -1.0 / self.temperature)
+        return Solution(
+            expectations=averages(found, observables),
+            response=response,
+            energies=found.series[:, 0].mean(axis=(1, 2)),
+            certificate=replace(quality, residual=self._virial_error(problem.landscape, virial)),
+            start=walk.start(),
+            shots=len(problem.landscape) * self.chains * spent,
+        )
+
+    def _sample(
+        self, problem: ContinuousEquilibria, key: tuple[int, ...], start: Start | None
+    ) -> tuple[ChainSums, Walk, FloatArray]:
+        """What all chains add up to, where they stopped, and the virial (rows,)."""
+        rows, chains = len(problem.landscape), self.chains
+        many = problem.take(np.repeat(np.arange(rows), chains))
+        walk = _begin(many.landscape, self, rows, key, start)
+        for step in range(self.burn_in):
+            walk.move(self)
+            if self.method == "adjusted":
+                share = walk.accepted.reshape(rows, chains).mean(axis=1)
+                walk.length *= np.exp(np.repeat(share - _ACCEPTANCE, chains) / np.sqrt(1 + step / 10))
+        n_read = problem.observables(walk.s.reshape(rows, chains, -1)[:, 0]).shape[1]
+        sums = np.zeros((rows, n_read, chains))
+        joint = None if problem.direction is None else np.zeros_like(sums)
+        series = np.zeros((rows, 2, self.samples, chains))
+        forces, places = np.zeros((2, *walk.s.shape))
+        virial = np.zeros(rows)
+        for sample in range(self.samples):
+            for _ in range(self.thin):
+                walk.move(self)
+            read = many.observables(walk.s)
+            pushed = read[:, 0] if joint is None else many.cost(walk.s)
+            sums += read.reshape(rows, chains, n_read).transpose(0, 2, 1)
+            if joint is not None:
+                joint += (read * pushed[:, None]).reshape(rows, chains, n_read).transpose(0, 2, 1)
+            series[:, 0, sample] = walk.energy.reshape(rows, chains)
+            series[:, 1, sample] = pushed.reshape(rows, chains)
+            forces += walk.gradient
+            places += walk.s
+            virial += (walk.s * walk.gradient).sum(axis=1).reshape(rows, chains).mean(axis=1)
+        if not np.all(np.isfinite(series)):
+            raise NotConverged(f"The chains ran away: the step {self.step:g} is too long for this energy.")
+        centre = places.reshape(rows, chains, -1).mean(axis=1) / self.samples
+        pull = forces.reshape(rows, chains, -1).mean(axis=1) / self.samples
+        return ChainSums(self.samples, sums, joint, series), walk, virial / self.samples - np.sum(centre * pull, axis=1)
+
+    def _virial_error(self, landscape: Landscape, virial: FloatArray) -> FloatArray:
+        if landscape.model.period is not None:
+            return np.full(len(virial), np.nan)
+        return np.abs(virial / (landscape.model.n_variables * self.temperature) - 1.0)
+
+    def _samples_for(self, precision: float, largest: float) -> int:
+        needed = self.samples * (largest / precision) ** 2
+        if needed > _MOST_SAMPLES:
+            raise ValueError(
+                f"A `precision` of {precision:.1e} would take {needed:.0f} samples of each chain, more than "
+                f"{_MOST_SAMPLES}; {self.samples} give {largest:.1e}."
+            )
+        return ceil(needed)
+
+    def _judge(self, spread: FloatArray | None, walk: Walk) -> None:
+        assert spread is not None
+        if np.any(spread >= self.r_hat):
+            warnings.warn(
+                f"Solver Langevin: in {np.sum(spread >= self.r_hat)} of {len(spread)} states the chains do not agree "
+                f"yet (R-hat up to {np.nanmax(spread):.2f}, wanted below {self.r_hat}). Raise `burn_in`, `thin` and "
+                "`samples`; several basins may take too long at this temperature.",
+                PhysicsWarning,
+                stacklevel=4,
+            )
+        if self.method == "adjusted" and np.mean(walk.accepted) < _FEW:
+            warnings.warn(
+                f"Solver Langevin accepts only {np.mean(walk.accepted):.0%} of its moves: raise `burn_in`, in which "
+                "the step is tuned, or begin with a shorter `step`.",
+                PhysicsWarning,
+                stacklevel=4,
+            )
+
+
+@dataclass(eq=False)
+class Walk:
+    """Where all chains are; rows times chains, chains innermost.
+
+    Attributes:
+        landscape: the energies, one for each chain.
+        rows: how many states are sampled.
+        random: the stream of all kicks.
+        s, p, kick: (rows * chains, n) positions, momenta, and the last kick.
+        energy: (rows * chains,), and its gradient.
+        length: (rows * chains,) the step.
+        accepted: (rows * chains,) whether the last move was.
+    """
+
+    landscape: Landscape
+    rows: int
+    random: np.random.Generator
+    s: FloatArray
+    p: FloatArray
+    kick: FloatArray
+    length: FloatArray
+
+    def __post_init__(self) -> None:
+        self.energy: FloatArray = self.landscape.energy(self.s)
+        self.gradient: FloatArray = self.landscape.gradient(self.s)
+        self.accepted = np.ones(len(self.s), dtype=np.bool_)
+
+    def start(self) -> Start:
+        """For a nearby call."""
+        chains = len(self.s) // self.rows
+        arrays = {name: getattr(self, name).reshape(self.rows, chains, -1) for name in ("s", "p", "kick")}
+        return Start(arrays | {"length": self.length.reshape(self.rows, chains)})
+
+    def move(self, how: Langevin) -> None:
+        """One step of every chain."""
+        {"adjusted": self._adjusted, "overdamped": self._overdamped, "underdamped": self._underdamped}[how.method](how)
+
+    def _adjusted(self, how: Langevin) -> None:
+        T, h = how.temperature, self.length[:, None]
+        there = self.s - h * self.gradient + np.sqrt(2 * T * h) * self.random.normal(size=self.s.shape)
+        energy, gradient = self.landscape.energy(there), self.landscape.gradient(there)
+        forth = np.sum((there - self.s + h * self.gradient) ** 2, axis=1)
+        back = np.sum((self.s - there + h * gradient) ** 2, axis=1)
+        exponent = (self.energy - energy) / T + (forth - back) / (4 * T * self.length)
+        self.accepted = np.log(self.random.random(len(self.s))) < exponent
+        took = self.accepted[:, None]
+        self.s, self.gradient = np.where(took, there, self.s), np.where(took, gradient, self.gradient)
+        self.energy = np.where(self.accepted, energy, self.energy)
+
+    def _overdamped(self, how: Langevin) -> None:
+        kick = self.random.normal(size=self.s.shape)
+        h = self.length[:, None]
+        self.s = self.s - h * self.gradient + np.sqrt(2 * how.temperature * h) * (self.kick + kick) / 2
+        self.kick = kick
+        self._look()
+
+    def _underdamped(self, how: Langevin) -> None:
+        h = self.length[:, None]
+        kept = np.exp(-how.friction * h)
+        p, s = self.p - h / 2 * self.gradient, self.s
+        s = s + h / 2 * p
+        p = kept * p + np.sqrt(how.temperature * (1 - kept**2)) * self.random.normal(size=s.shape)
+        self.s = s + h / 2 * p
+        self._look()
+        self.p = p - h / 2 * self.gradient
+
+    def _look(self) -> None:
+        self.energy, self.gradient = self.landscape.energy(self.s), self.landscape.gradient(self.s)
+
+
+def _begin(landscape: Landscape, how: Langevin, rows: int, key: tuple[int, ...], start: Start | None) -> Walk:
+    """Chains about the resting place as far as the temperature throws them, or where chains like these stopped."""
+    random = np.random.default_rng(stream(key, 3) if key else None)
+    n = landscape.model.n_variables
+    shape = (rows * how.chains, n)
+    heat = np.sqrt(how.temperature)
+    s = landscape.model.rest + heat * random.normal(size=shape)
+    p, kick = heat * random.normal(size=shape), random.normal(size=shape)
+    length = np.full(len(s), how.step)
+    known = {} if start is None else start.arrays
+    if "kick" in known and known["s"].shape == (rows, how.chains, n):
+        s, p, kick = (known[name].reshape(shape) for name in ("s", "p", "kick"))
+        length = known["length"].reshape(-1)
+    return Walk(landscape, rows, random, s, p, kick, length.copy())

@@ -1,0 +1,124 @@
+"""Sampled continuous networks beside quadrature and closed forms."""
+
+import numpy as np
+import pytest
+
+import qeqprop
+from qeqprop import losses
+from qeqprop.classical.double_wells import double_wells
+from qeqprop.classical.gaussian import Gaussian
+from qeqprop.classical.harmonic import harmonic
+from qeqprop.classical.langevin import Langevin
+from qeqprop.classical.quadrature import Quadrature
+from qeqprop.classical.xy_phases import xy_phases
+from qeqprop.interfaces import Want
+from qeqprop.propagation import bind, measure_outputs
+from qeqprop.rules.nudging import SymmetricNudging
+
+QUARTIC = double_wells(sites=2, inputs=(0,), outputs=(0, 1), barrier=0.25, curvature=1.0)
+CASE = (QUARTIC, np.array([0.7, -0.4, 0.5]), np.array([[0.6], [-0.3]]), np.array([[1.0, -0.5], [0.2, 0.4]]))
+METHODS = {
+    "adjusted": Langevin(0.5, chains=200),
+    "overdamped": Langevin(0.5, method="overdamped", step=0.05, chains=200, thin=8),
+    "underdamped": Langevin(0.5, method="underdamped", step=0.2, chains=200, thin=5),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_outputs_and_covariances_beside_quadrature(method):
+    exact, solver = Quadrature(0.5), METHODS[method]
+    wanted = qeqprop.predict(*CASE[:3], solver=exact)
+    found, quality, shots = measure_outputs(*CASE[:3], solver=solver, seed=1)
+    assert np.all(np.abs(found.values - wanted) < 4 * found.std_errors)
+    assert np.all(found.std_errors < 0.02)
+    assert np.all(quality.r_hat < 1.05)
+    assert np.all(quality.residual < 0.03)
+    assert shots == 2 * 200 * 200
+    case = {"loss": losses.mean_squared_error}
+    gradient = qeqprop.gradient(*CASE, solver=solver, seed=3, **case)
+    exactly = qeqprop.gradient(*CASE, solver=exact, **case)
+    assert np.all(np.abs(gradient.values - exactly.values) < 4 * gradient.std_errors)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_phases(method):
+    network = xy_phases(sites=2, inputs=(0,), outputs=(1,))
+    theta, x = network.initial + 0.3, np.array([[0.8]])
+    found, _, _ = measure_outputs(network, theta, x, solver=METHODS[method], seed=2)
+    wanted = qeqprop.predict(network, theta, x, solver=Quadrature(0.5))
+    assert np.all(np.abs(found.values - wanted) < 4 * found.std_errors)
+
+
+@pytest.mark.parametrize("method", ["overdamped", "underdamped"])
+def test_the_bias_of_a_step_falls_at_least_as_its_square(method):
+    """Of ``<cos s>`` in the well ``-2 cos s``, seen above the noise by many chains."""
+    network, theta, x = xy_phases(sites=1, edges=[], inputs=(), outputs=(0,)), np.array([2.0, 0.0]), np.zeros((1, 0))
+    exact = qeqprop.predict(network, theta, x, solver=Quadrature())[0, 0]
+    errors, noise = [], []
+    for step in (0.8, 0.4) if method == "overdamped" else (1.2, 0.6):
+        solver = Langevin(method=method, step=step, chains=6000, samples=80, burn_in=round(6 / step), thin=3)
+        found, _, _ = measure_outputs(network, theta, x, solver=solver, seed=5)
+        errors.append(abs(found.values[0, 0] - exact))
+        noise.append(found.std_errors[0, 0])
+    assert errors[0] > 10 * noise[0]
+    assert errors[1] < errors[0] / 4 + 3 * noise[1]
+
+
+@pytest.mark.parametrize(("method", "step"), [("overdamped", 0.4), ("underdamped", 0.8)])
+def test_springs_have_no_bias(method, step):
+    """At steps where Euler's variances would be off by a third."""
+    network = harmonic(sites=2, outputs=(0, 1)).with_squares()
+    theta, x = np.array([1.0, 1.5, 0.5]), np.array([[0.4]])
+    solver = Langevin(0.7, method=method, step=step, chains=4000, samples=100)
+    found, quality, _ = measure_outputs(network, theta, x, solver=solver, seed=5)
+    wanted = qeqprop.predict(network, theta, x, solver=Gaussian(0.7, quantum=False))
+    assert np.all(np.abs(found.values - wanted) < 4 * found.std_errors)
+    assert np.all(found.std_errors < 0.01)
+    assert quality.residual[0] < 0.01
+
+
+@pytest.mark.parametrize("rule", ["response", "nudging"])
+def test_error_bars_are_right(rule):
+    """Forty gradients: their spread is what they say of themselves, and their mean is right."""
+    solver = Langevin(0.5, chains=32, samples=20, burn_in=40, r_hat=2.0)
+    made = {"loss": losses.mean_squared_error, "solver": solver}
+    if rule == "nudging":
+        made["rule"] = SymmetricNudging(beta=0.3)
+    exact = qeqprop.gradient(*CASE, **made | {"solver": Quadrature(0.5)}).values
+    found = [qeqprop.gradient(*CASE, **made, seed=seed) for seed in range(60)]
+    z = np.array([(one.values - exact) / one.std_errors for one in found])
+    assert np.all(np.abs(z.mean(axis=0)) < 3.5 / np.sqrt(60)), z.mean(axis=0)
+    assert 0.8 < np.sqrt(np.mean(z**2)) < 1.25
+
+
+def test_the_key_names_the_chains_and_precision_is_met():
+    solver = Langevin(0.5, chains=32, samples=20, r_hat=2.0)
+    one, same, other = (qeqprop.predict(*CASE[:3], solver=solver, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert np.all(one != other)
+    found, _, shots = measure_outputs(*CASE[:3], solver=solver, seed=1, precision=0.01)
+    assert np.all(found.std_errors < 0.013)
+    assert shots > 2 * 32 * 40
+    with pytest.raises(ValueError, match="`precision`"):
+        measure_outputs(*CASE[:3], solver=solver, seed=1, precision=1e-6)
+
+
+def test_chains_that_do_not_mix_are_told():
+    wells = double_wells(sites=1, edges=[], inputs=(), outputs=(0,))
+    with pytest.warns(qeqprop.PhysicsWarning, match="do not agree"):
+        qeqprop.predict(wells, [0.02], np.zeros((1, 0)), solver=Langevin(0.03), seed=1)
+
+
+def test_a_step_too_long_is_refused():
+    solver = Langevin(1.0, method="overdamped", step=5.0)
+    with np.errstate(all="ignore"), pytest.raises(qeqprop.NotConverged, match="too long"):
+        qeqprop.predict(*CASE[:3], solver=solver, seed=1)
+
+
+def test_nudged_chains_begin_where_the_free_ones_stopped():
+    settle = bind(*CASE[:3], Langevin(0.5, chains=8, samples=4, burn_in=0, r_hat=100.0), (1,))
+    free = settle(np.zeros((1, 2, 2)), want=Want.OUTPUTS)
+    assert free.start.arrays["s"].shape == (2, 8, 2)
+    nudged = settle(np.zeros((2, 2, 2)), want=Want.OUTPUTS, start=free.start)
+    assert nudged.outputs.values.shape == (2, 2, 2)
+    assert np.all(nudged.outputs.values[0] != nudged.outputs.values[1])
