@@ -8,6 +8,8 @@ from qeqprop.devices.profile import Profile
 from qeqprop.devices.statevector import Statevector
 from qeqprop.experiment import Experiment
 from qeqprop.runfile import RunFileError
+from qeqprop.snapshots import BUNDLED, FOLDER, calibration_of, profile_text, settings_of
+from qeqprop.stored_files import stored_names
 
 RUN = """\
 schema = 1
@@ -91,3 +93,59 @@ def test_wrong_files_are_said(load, tmp_path, text, message):
 def test_a_name_that_is_none_gets_a_suggestion(load):
     with pytest.raises(RunFileError, match=r"device.profile: .*did you mean 'torino_8\.toml'"):
         load("torin_8.toml")
+
+
+# --- settings for IBM's machines, submitted by the unmodified client to the stand-in of the service
+
+SETTINGS = {
+    "heron_r1.toml": ("torino", "torino_8.toml"),
+    "heron_r2.toml": ("kingston", "kingston_8.toml"),
+    "heron_r3.toml": ("boston", "boston_8.toml"),
+    "nighthawk.toml": ("miami", "berlin_9.toml"),
+    "eagle.toml": ("sherbrooke", "sherbrooke_6.toml"),
+}
+
+
+def test_every_stored_profile_is_tested():
+    names = {name for name in stored_names(FOLDER) if name.endswith(".toml")}
+    calibrations = {name for name in names if settings_of(profile_text(name)) is None}
+    assert names == calibrations | set(SETTINGS) | {"ideal.toml"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_for_a_machine_of_their_family(load, name):
+    full, part = SETTINGS[name]
+    device = load(name, "device.instance=mine").setup.device
+    assert device.machine == f"ibm_{full}"
+    assert device.mode == "batch"
+    assert device.max_execution_time == 300
+    family = calibration_of(profile_text(part)).family
+    assert family.split()[0] == BUNDLED[f"Fake{full.capitalize()}"].family.split()[0]
+
+
+def submitted(load, name, offered, machine, folder):
+    """One step of a run with these settings."""
+    from qeqprop.rehearsal.server import Rehearsal
+
+    with Rehearsal((offered,), plan="open") as service, service.connected():
+        run = load(name, f"device.machine={machine}", "device.shots=100", f"device.instance={service.instance}")
+        found = run.run(folder)
+        return found, service.jobs
+
+
+@pytest.mark.filterwarnings("ignore::qeqprop.interfaces.PhysicsWarning")
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_taken_by_client_and_service(load, tmp_path, name):
+    part = SETTINGS[name][1]
+    found, jobs = submitted(load, name, part, f"ibm_{part.removesuffix('.toml')}", tmp_path / "runs")
+    assert found.shots == sum(job.executions for job in jobs) > 0
+    assert all(job.state == "Completed" for job in jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::qeqprop.interfaces.PhysicsWarning")
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_run_on_their_whole_machine(load, tmp_path, name):
+    full = SETTINGS[name][0]
+    found, jobs = submitted(load, name, full, f"ibm_{full}", tmp_path / "runs")
+    assert found.shots == sum(job.executions for job in jobs) > 0
