@@ -29,6 +29,7 @@ SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 PACKAGES = (
     *("qeqprop", "numpy", "scipy", "numba", "qiskit", "qiskit-aer", "quspin", "quspin-extensions", "quimb"),
     *("netket", "jax", "qulacs", "pennylane", "pennylane-lightning", "physics-tenpy", "qiskit-algorithms"),
+    *("dwave-samplers", "dimod"),
 )
 
 

@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[int, ...]] = {
     "circuits": (),
     "vqe": (1,),
     "dmrg": (),
+    "samplers": (1, 2),
 }
 """The parts and the numbers of threads each is measured with; none where the part sees to it by itself."""
 
@@ -31,6 +32,7 @@ TITLES = {
     "circuits": "Circuits",
     "vqe": "One training step by VQE",
     "dmrg": "Long chains: DMRG",
+    "samplers": "Samplers of Ising spins",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,30 @@ def spin_problem(problem: Equilibria, solver: str) -> SpinProblem:
         observables=np.ascontiguousarray(observables[:, kept]),
         perturbation=push,
     )
+
+
+class Structure(NamedTuple):
+    """What sampling needs to know of a list of strings, whatever their coefficients."""
+
+    tables: StringTables
+    graph: SpinGraph
+    blocks: IntArray
+
+
+def structure_of(holds: BoolArray, active: BoolArray) -> Structure:
+    """Tables, neighbours and blocks of the strings (n_strings, n_sites), of which some are active in an energy.
+
+    A training asks for the same strings again and again: the last ones are remembered.
+    """
+    return _structure(holds.shape, np.packbits(holds).tobytes(), active.tobytes())
+
+
+@lru_cache(maxsize=16)
+def _structure(shape: tuple[int, int], holds: bytes, active: bytes) -> Structure:
+    bits = np.unpackbits(np.frombuffer(holds, dtype=np.uint8), count=shape[0] * shape[1])
+    table = bits.astype(np.bool_).reshape(shape)
+    graph = graph_of(table, np.frombuffer(active, dtype=np.bool_))
+    return Structure(tables_of(table), graph, blocks_order(graph))
 
 
 def tables_of(holds: BoolArray) -> StringTables:

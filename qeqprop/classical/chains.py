@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from qeqprop.checks import check_fields
 from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
-from qeqprop.classical._spins import SpinProblem, blocks_order, graph_of, spin_problem, tables_of
+from qeqprop.classical._spins import SpinProblem, spin_problem, structure_of
 from qeqprop.engine.compilation import announced
 from qeqprop.engine.spin_sweeps import BLOCK, HEAT_BATH, METROPOLIS, first_spins, run_chains, sum_up
 from qeqprop.engine.threads import get_threads, run
@@ -211,8 +211,8 @@ def _sample(
     keys = _keys(key, rows, blocks, rungs * members)
     spins = _first(problem, keys, method, start, members, length.chains)
     active = np.any(problem.coefficients != 0, axis=0)
-    graph, tables = graph_of(problem.holds, active), tables_of(problem.holds)
-    order = blocks_order(graph) if method.blocks else np.arange(problem.n_sites)
+    tables, graph, colours = structure_of(problem.holds, active)
+    order = colours if method.blocks else np.arange(problem.n_sites)
     inverse = 1.0 / np.array(method.temperatures)
     push = problem.perturbation
     tracked = np.tile(problem.observables[:1], (rows, 1)) if push is None else push

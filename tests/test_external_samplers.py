@@ -1,0 +1,66 @@
+"""Samplers from elsewhere: by the protocol, and by dimod's interface where it is installed."""
+
+import itertools
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import SparsePauliOp
+
+import qeqprop
+from qeqprop import losses
+from qeqprop.classical.enumeration import Enumeration
+from qeqprop.classical.external import Dimod, External
+from qeqprop.classical.ising import layered_ising
+from qeqprop.interfaces import Network
+from qeqprop.rules.nudging import SymmetricNudging
+
+NETWORK = layered_ising(n_inputs=2, hidden=(3,), n_outputs=2)
+THETA = 0.6 * np.random.default_rng(0).normal(size=NETWORK.n_trainable)
+CASE = (NETWORK, THETA, np.array([[0.3, -1.0], [1.0, 0.5]]), np.array([[1.0, -1.0], [-1.0, 1.0]]))
+
+
+def drawn_from_all_states(couplings, fields, temperature, reads, key):
+    """Every state with its Boltzmann weight."""
+    states = np.array(list(itertools.product([1, -1], repeat=len(fields))))
+    energies = np.einsum("sk,kl,sl->s", states, couplings, states) + states @ fields
+    weights = np.exp(-(energies - energies.min()) / temperature)
+    return states[np.random.default_rng(list(key)).choice(len(states), size=reads, p=weights / weights.sum())]
+
+
+@pytest.mark.parametrize("rule", [None, SymmetricNudging(0.5)])
+def test_a_function_is_a_sampler(rule):
+    solver = External(drawn_from_all_states, temperature=0.9, reads=4000)
+    found = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, rule=rule, solver=solver, seed=4)
+    exact = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, rule=rule, solver=Enumeration(0.9))
+    away = (found.values - exact.values) / found.std_errors
+    assert np.all(np.abs(away) < 4)
+    assert 0.5 < np.sqrt(np.mean(away**2)) < 1.5
+    assert found.shots == 4000 * 2 * (2 if rule is None else 3)
+    again = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, rule=rule, solver=solver, seed=4)
+    np.testing.assert_array_equal(found.values, again.values)
+
+
+def test_what_is_no_sample_is_refused():
+    where = (NETWORK, THETA, CASE[2])
+    with pytest.raises(ValueError, match=r"`sampler\(\.\.\)` must have shape \(reads, n_sites\) = \(10, 5\)"):
+        qeqprop.predict(*where, solver=External(lambda *_: np.ones((3, 5)), reads=10))
+    with pytest.raises(ValueError, match="spins of \\+1 and -1"):
+        qeqprop.predict(*where, solver=External(lambda *_: np.zeros((10, 5)), reads=10))
+    three = Network.of(trainable=[SparsePauliOp("ZZZ")], outputs=[SparsePauliOp("IIZ")])
+    with pytest.raises(ValueError, match="a string of 3"):
+        qeqprop.predict(three, [1.0], np.zeros((1, 0)), solver=External(drawn_from_all_states))
+
+
+def test_a_sampler_that_is_not_installed_says_what_to_install():
+    with pytest.raises(ImportError, match=r"pip install 'qeqprop\[annealer\]'"):
+        qeqprop.predict(NETWORK, THETA, CASE[2], solver=External(Dimod(use="no_such_package:Sampler")))
+
+
+def test_a_sampler_of_dimods_interface():
+    pytest.importorskip("dimod")
+    pytest.importorskip("dwave.samplers")
+    annealer = Dimod(options={"beta_range": [0.1, 1.0], "num_sweeps": 200})
+    solver = External(annealer, temperature=0.9, reads=2000)
+    found = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, solver=solver, seed=4)
+    exact = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, solver=Enumeration(0.9))
+    assert np.all(np.abs(found.values - exact.values) < 5 * found.std_errors + 0.01)
