@@ -176,7 +176,7 @@ class Experiment:
         test = test_cost(network, tested, getattr(device, "shots", None))
         gradient = device.rough_seconds(cost.jobs, cost.shots)
         look = device.rough_seconds(1, test.shots or 0) if tested else 0.0
-        looks = plan.steps // plan.validate_every if tested else 0
+        looks = -(-plan.steps // plan.validate_every) if tested else 0  # the last step is tested anyway
         each = plan.validate_every == 1 and tested
         return Price(
             machine=device.machine,

@@ -11,10 +11,13 @@ from qiskit import transpile
 from qiskit.circuit import QuantumCircuit
 from qiskit.transpiler import Target
 
+from qeqprop.calibration import Calibration
+from qeqprop.devices.profile import Profile
 from qeqprop.interfaces import Device, Equilibria, Network, PauliSums, Solver
 from qeqprop.lattices import Edge
 from qeqprop.placement import TRANSPILER_SEED, Placed
 from qeqprop.qubit_choice import ErrorMap
+from qeqprop.snapshots import BUNDLED
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.imaginary_time import ImaginaryTime
 from qeqprop.solvers.variational import Variational
@@ -42,6 +45,7 @@ class PlacementReport:
     """A circuit on a machine.
 
     Attributes:
+        machine: whose errors these are, and of which day.
         begin: (n_sites,) the qubit on which each site begins.
         end: (n_sites,) the one on which it is read.
         wanted: two-qubit gates if every pair of qubits were neighbours.
@@ -51,6 +55,7 @@ class PlacementReport:
         success: the probability that nothing goes wrong, readout included, if all errors are independent.
     """
 
+    machine: str
     begin: tuple[int, ...]
     end: tuple[int, ...]
     wanted: int
@@ -68,7 +73,7 @@ class PlacementReport:
         routed = f"{self.swaps:.3g} swaps" if self.swaps else "no swaps"
         moved = "" if self.end == self.begin else f", read on {_listed(self.end)}"
         lines = [
-            f"sites on qubits {_listed(self.begin)}{moved}",
+            f"sites on qubits {_listed(self.begin)}{moved} of {self.machine}",
             f"{self.gates} two-qubit gates in {self.depth} rounds, {routed}; "
             f"all goes well in {self.success:.1%} of the shots",
         ]
@@ -99,7 +104,8 @@ def placement_report(device: Device, circuit: QuantumCircuit) -> PlacementReport
     """Places a circuit as a device would.
 
     Args:
-        device: such as `Profile`; what it wraps counts, if it wraps another.
+        device: such as `Profile`; what it wraps counts, if it wraps another. A machine of IBM is not asked: where the
+            client has a snapshot of it, its numbers stand in for those of today.
         circuit: of `circuit_of`.
 
     Returns:
@@ -110,21 +116,34 @@ def placement_report(device: Device, circuit: QuantumCircuit) -> PlacementReport
     """
     while hasattr(device, "device"):
         device = getattr(device, "device")  # noqa: B009  (a wrapper: its own protocol does not know it)
+    snapshot = _snapshot_of(getattr(device, "machine", None))
+    fractional = bool(getattr(device, "fractional", False))
+    if snapshot is not None:  # a machine of IBM, which is not asked
+        device = Profile(snapshot, fractional=fractional)
     if not hasattr(device, "place"):
         return None
     place: Any = getattr(device, "place")  # noqa: B009
     placed: Placed = place(circuit)
-    calibration = getattr(placed.simulator, "calibration", None)
+    calibration: Calibration | None = getattr(placed.simulator, "calibration", None)
     if calibration is not None:
-        fractional = bool(getattr(device, "fractional", False))
-        return _report(circuit, placed, calibration.target(fractional=fractional), calibration.physical)
-    target: Target | None = getattr(getattr(device, "backend", None), "target", None)
+        machine = f"{calibration.name} as of {calibration.date[:10]}"
+        return _report(circuit, placed, calibration.target(fractional=fractional), calibration.physical, machine)
+    backend: Any = getattr(device, "backend", None)
+    target: Target | None = getattr(backend, "target", None)
     if target is None or target.build_coupling_map() is None:
         return None
-    return _report(circuit, placed, target, tuple(range(int(target.num_qubits or 0))))
+    return _report(circuit, placed, target, tuple(range(int(target.num_qubits or 0))), str(backend.name))
 
 
-def _report(circuit: QuantumCircuit, placed: Placed, target: Target, physical: tuple[int, ...]) -> PlacementReport:
+def _snapshot_of(machine: str | None) -> str | None:
+    """The client's snapshot of a machine of IBM, ``ibm_kingston``, if it has one."""
+    name = f"Fake{str(machine).removeprefix('ibm_').capitalize()}"
+    return name if name in BUNDLED and machine is not None and machine.startswith("ibm_") else None
+
+
+def _report(
+    circuit: QuantumCircuit, placed: Placed, target: Target, physical: tuple[int, ...], machine: str
+) -> PlacementReport:
     errors = ErrorMap.of(target)
     native = placed.circuit
     uses: dict[Edge, int] = {}
@@ -141,6 +160,7 @@ def _report(circuit: QuantumCircuit, placed: Placed, target: Target, physical: t
     begin = range(circuit.num_qubits) if layout is None else layout.initial_index_layout(filter_ancillas=True)
     ordered = sorted(uses.items(), key=lambda item: (-item[1], item[0]))
     return PlacementReport(
+        machine=machine,
         begin=tuple(physical[qubit] for qubit in begin),
         end=tuple(physical[qubit] for qubit in placed.sites),
         wanted=_everywhere(circuit, native, target),

@@ -15,6 +15,7 @@ from qeqprop.chip_patch import LATTICES, chip_patch, in_rounds
 from qeqprop.cli import app
 from qeqprop.devices.aer import Aer
 from qeqprop.devices.backend import Backend
+from qeqprop.devices.ibm import IBM
 from qeqprop.devices.profile import Profile
 from qeqprop.devices.readout_mitigated import ReadoutMitigated
 from qeqprop.lattices import lattice_of
@@ -155,6 +156,17 @@ def test_a_backend_is_reported_by_its_target():
     assert (
         report(Backend(backend=GenericBackendV2(3, coupling_map=None, seed=3)), transverse_ising(sites=3)) is not None
     )
+
+
+def test_a_machine_of_ibm_is_looked_at_without_asking_it():
+    """Neither an account nor a network: the client's own snapshot stands in."""
+    network = chip_ising(sites=4)
+    found = report(IBM("ibm_torino", instance="mine"), network)
+    assert found == report(Profile("FakeTorino"), network)
+    assert "of ibm_torino as of 2025-02-26" in str(found)
+    assert report(IBM("ibm_nowhere", instance="mine"), network) is None
+    halved = report(IBM("ibm_kingston", instance="mine", fractional=True), network)
+    assert halved.gates == len(bonds(network))
 
 
 def test_fractional_gates_are_counted_once():
