@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 HELP = """Practise a submission to IBM's machines on this computer: nothing is sent away, nothing is paid.
 
 \b
-With a run file, the run is made against a stand-in of the service, into a folder of its own, and billed in play money:
+With a run file, the run is made against a stand-in of the service, into a folder of its own, and billed in play money.
+Stopped or killed, it goes on when the same command is given again; its jobs are kept in FOLDER/NAME-....service:
   qeqprop rehearse iris.toml
   qeqprop rehearse iris.toml --posts 1000                 without the waits of five jobs a minute
   qeqprop rehearse iris.toml --plan payg --queue-seconds 2 --fault "POST /jobs$ 503 times=2"
@@ -58,7 +59,7 @@ def rehearse(
     plan: Annotated[str, typer.Option(metavar="PLAN", help="open, payg, flex or premium.")] = "open",
     port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 is any that is free.")] = 0,
     keep: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Keep jobs here, so that they outlive the stand-in.")
+        Path | None, typer.Option(metavar="FOLDER", help="Where jobs are kept, so that they outlive --server.")
     ] = None,
     queue_seconds: Annotated[float, typer.Option(min=0, help="How long a job waits at least.")] = 0.0,
     run_seconds: Annotated[float, typer.Option(min=0, help="How long a job runs at least.")] = 0.0,
@@ -82,6 +83,8 @@ def rehearse(
         if plan not in PLANS:
             fail(f"error: --plan must be one of {', '.join(PLANS)}, but is {plan!r}.")
         wanted = _device(file, overrides or []) if file is not None else {}
+        if file is not None and keep is None:
+            keep = folder / _kept(file, overrides or [])
         named = machines or ([wanted["machine"]] if wanted else [*FULL, *CUT])
         going_wrong = [read_fault(text) for text in faults or []]
         with Rehearsal(
@@ -121,6 +124,13 @@ def _device(file: Path, overrides: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def _kept(file: Path, overrides: Sequence[str]) -> str:
+    """The name of the folder in which the service keeps the jobs of this run: another file is another folder."""
+    from qeqprop.runfile import read, short_hash
+
+    return f"{file.stem}-{short_hash(read(file, overrides).tree)}.service"
+
+
 def _practise(rehearsal: Rehearsal, file: Path, overrides: Sequence[str], folder: Path) -> None:
     with rehearsal.connected():
         from rich.console import Console
@@ -149,11 +159,10 @@ def _bill(rehearsal: Rehearsal) -> dict[str, Any]:
     from qeqprop.rehearsal.account import PLANS
 
     plan, jobs, seconds = PLANS[rehearsal.service.plan], rehearsal.jobs, rehearsal.consumed
-    estimated = sum(job.estimate for job in jobs if job.state == "Completed")
     return {
         "jobs": len(jobs),
         "executions": sum(job.executions for job in jobs if job.state == "Completed"),
-        "billed": f"{seconds:.2f} s on the machine, estimated were {estimated:.2f} s",
+        "billed": f"{seconds:.2f} s on the machine",
         f"plan {plan.title}": f"{seconds / rehearsal.service.limit:.1%} of its {rehearsal.service.limit:.0f} s"
         + (f", would be ${seconds * plan.price:.2f}" if plan.price else ""),
         "faults": rehearsal.faults.happened,

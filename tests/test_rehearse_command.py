@@ -108,7 +108,12 @@ def test_a_run_is_practised_and_its_bill_is_shown(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert re.search(r"^jobs +[1-9]", result.output, re.M)
     assert "would be $" in result.output
-    assert [path.name.startswith("xor-") for path in (tmp_path / "rehearsals").iterdir()] == [True]
+    kept, run = sorted((tmp_path / "rehearsals").iterdir(), key=lambda path: path.suffix != ".service")
+    assert kept.name.startswith("xor-")
+    assert (run / "ledger.sqlite").exists()
+    again = CliRunner().invoke(app, ["rehearse", "xor.toml", "--plan", "payg", "--posts", "100"])
+    (bill,), (same,) = (re.findall(r"^billed .*$", each.output, re.M) for each in (result, again))
+    assert bill == same  # nothing is asked twice
     assert not [name for name in os.environ.keys() - before if "IBM" in name or "URL" in name]
 
 
