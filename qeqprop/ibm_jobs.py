@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -173,17 +174,15 @@ def check_pubs(pubs: Sequence[Any], target: Target, machine: str) -> None:
 
 
 def payload_bytes(pubs: Sequence[Any]) -> int:
-    """About how many bytes a job is on the wire: circuits as QPY and arrays, in base 64."""
-    circuits: dict[int, int] = {}
+    """About how many bytes a job is on the wire: circuits as compressed QPY and arrays, in base 64."""
+    circuits = list({id(circuit): circuit for circuit, *_ in pubs}.values())
+    stream = io.BytesIO()
+    qpy.dump(circuits, stream)
     arrays = 0
-    for circuit, *others in pubs:
-        if id(circuit) not in circuits:
-            stream = io.BytesIO()
-            qpy.dump(circuit, stream)
-            circuits[id(circuit)] = len(stream.getvalue())
+    for _, *others in pubs:
         arrays += sum(one.nbytes for one in others if isinstance(one, np.ndarray))
         arrays += sum(len(label) for one in others if isinstance(one, list) for label in cast(list[str], one))
-    return math.ceil(4 / 3 * (sum(circuits.values()) + arrays))
+    return math.ceil(4 / 3 * (len(zlib.compress(stream.getvalue())) + arrays))
 
 
 # --- results --------------------------------------------------------------------------------------------------------

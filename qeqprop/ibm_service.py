@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from qeqprop.interfaces import JobState
-from qeqprop.patience import Patience, Trouble, within
+from qeqprop.patience import Trouble, usual, within
 
 Answer = TypeVar("Answer")
 Mode = Literal["batch", "job", "session"]
@@ -40,14 +40,12 @@ class Connection:
         instance: a cloud resource name, or the name of an instance; that of the environment or account where None.
         mode: how jobs are posted: together in a batch, one by one, or in a session with the machine to itself.
         fractional: whether the machine is asked with its rotations of free angle.
-        patience: how long a reply may take.
     """
 
     machine: str
     instance: str | None = None
     mode: Mode = "batch"
     fractional: bool = False
-    patience: Patience = field(default_factory=Patience)
     _service: Any = None
     _backend: Any = None
     _opened: Any = None
@@ -121,7 +119,7 @@ class Connection:
         """
         primitive = make(self._where())
         try:
-            return str(self._ask(lambda: primitive.run(pubs).job_id(), seconds=self.patience.post))
+            return str(self._ask(lambda: primitive.run(pubs).job_id(), seconds=usual().post))
         except Trouble as trouble:
             if trouble.kind == "refused" and self._is_closed():
                 raise Trouble("closed", str(trouble)) from None
@@ -144,7 +142,7 @@ class Connection:
     def result(self, job_id: str, read: Callable[[Any], Answer]) -> Answer:
         """What is read from the result of a job that is done; a reply that is no result counts as none."""
         job = self.job(job_id)
-        result = self._ask(job.result, seconds=self.patience.post)
+        result = self._ask(job.result, seconds=usual().post)
         try:
             return read(result)
         except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
@@ -228,7 +226,7 @@ class Connection:
     def _ask(self, call: Callable[[], Answer], what: str = "", *, seconds: float | None = None) -> Answer:
         """A call of the client, given up after a time, its errors told apart."""
         try:
-            return within(self.patience.reply if seconds is None else seconds, call)
+            return within(usual().reply if seconds is None else seconds, call)
         except Trouble:
             raise
         except Exception as error:  # whatever the client, the network or the service may raise

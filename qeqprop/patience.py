@@ -67,6 +67,15 @@ class Patience:
         return Waits(self)
 
 
+PATIENCE = Patience()
+"""What everybody has who is given none."""
+
+
+def usual() -> Patience:
+    """`PATIENCE`, as it is now."""
+    return PATIENCE
+
+
 @dataclass
 class Waits:
     """Waits that grow.

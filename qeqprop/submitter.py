@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from qeqprop.interfaces import JobState, Measurement, RemoteDevice
 from qeqprop.iterations import Iteration, tell
 from qeqprop.job_table import Job, JobTable, seconds_left
-from qeqprop.patience import Answer, Patience, Refused, Trouble, Unreachable, until_answered
+from qeqprop.patience import Answer, Patience, Refused, Trouble, Unreachable, until_answered, usual
 
 MAX_POSTS = 3
 """Of one attempt, where no search finds the job."""
 
 MAX_ATTEMPTS = 3
 """Of one job, where the attempts before it ended badly."""
-
-PATIENCE = Patience()
 
 
 class JobFailed(RuntimeError):
@@ -43,7 +41,7 @@ class Submitter:
         tags: that all jobs of the run have.
         places: whether a job also has its step, call and part as tags.
         budget: seconds on the machine that the whole run may spend; None for any number.
-        patience: how long is waited for what; `PATIENCE` where None.
+        patience: how long is waited for what; the usual one where None.
     """
 
     device: RemoteDevice
@@ -197,7 +195,7 @@ class Submitter:
 
     @property
     def _patience(self) -> Patience:
-        return self.patience or PATIENCE
+        return self.patience or usual()
 
 
 def id_tag(job: Job) -> str:

@@ -1,0 +1,517 @@
+"""Jobs on machines of IBM, by the real client against the stand-in: whatever happens, each is paid for once."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import random
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.quantum_info import PauliList
+
+sys.path.insert(0, str(Path(__file__).parent / "contracts"))
+from test_devices import dense_answer, question
+
+from qeqprop import patience
+from qeqprop.counts import as_sampling
+from qeqprop.devices.ibm import IBM
+from qeqprop.experiment import Experiment
+from qeqprop.ibm_jobs import MAX_BYTES, payload_bytes
+from qeqprop.interfaces import Measurement, PhysicsWarning
+from qeqprop.job_table import in_memory
+from qeqprop.ledger import read_run
+from qeqprop.patience import Patience, Refused
+from qeqprop.recorded import Recorded
+from qeqprop.rehearsal.server import Rehearsal
+from qeqprop.runfile import RunFileError
+from qeqprop.submitter import BudgetExceeded, JobFailed
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*far from an eigenstate:qeqprop.interfaces.PhysicsWarning")
+
+HASTY = Patience(reply=1.0, post=1.0, first=0.02, longest=0.1, away=20.0, tags_settle=0.3)
+TOKEN = "a-token-that-must-not-be-seen"
+
+RUN_FILE = """
+schema = 1
+seed = 3
+[network]
+use = "transverse_ising:transverse_ising"
+sites = 3
+n_inputs = 2
+[data]
+use = "boolean:xor"
+[solver]
+use = "variational:Variational"
+ansatz = { use = "hamiltonian_variational:hamiltonian_variational", layers = 1 }
+[rule]
+use = "nudging:SymmetricNudging"
+beta = 0.3
+[device]
+use = "ibm:IBM"
+machine = "ibm_kingston_8"
+shots = 60
+posts_per_minute = 1000
+[train]
+steps = 5
+"""
+
+CHILD = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from qeqprop import patience
+patience.PATIENCE = patience.Patience(reply=5.0, post=5.0, first=0.02, longest=0.1, away=20.0, tags_settle=0.5)
+from qeqprop.experiment import Experiment
+Experiment.load(sys.argv[1]).run(sys.argv[2])
+"""
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE", HASTY)
+
+
+@pytest.fixture
+def start(monkeypatch):
+    started = []
+
+    def begin(*machines, **settings):
+        rehearsal = Rehearsal(machines or ("kingston_8.toml",), api_key=TOKEN, **settings)
+        started.append(rehearsal)
+        for name, value in rehearsal.environment().items():
+            monkeypatch.setenv(name, value)
+        return rehearsal
+
+    yield begin
+    for rehearsal in started:
+        rehearsal.stop()
+
+
+def device(**settings):
+    return IBM("ibm_kingston_8", posts_per_minute=1000, **{"shots": 50} | settings)
+
+
+def small():
+    circuit = QuantumCircuit(2)
+    angles = [Parameter(f"theta_{index:03d}") for index in range(2)]
+    circuit.ry(angles[0], 0)
+    circuit.ry(angles[1], 1)
+    circuit.cx(0, 1)
+    points = np.array([[0.3, 1.1], [-0.7, 2.0]])
+    return Measurement(circuit, points, PauliList(["IZ", "XX", "ZZ"]), np.ones((1, 1, 3)))
+
+
+def two_calls(made, book=None):
+    """Two jobs of a run, with a book that remembers."""
+    recorded = Recorded(made, in_memory() if book is None else book, ("qeqprop", "run-1"))
+    return np.concatenate([recorded.run(small(), shots=None, key=(1,)).expectations.values for _ in range(2)])
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """What the two calls give when nothing goes wrong."""
+    with pytest.MonkeyPatch.context() as patch, Rehearsal(("kingston_8.toml",), api_key=TOKEN) as rehearsal:
+        for name, value in rehearsal.environment().items():
+            patch.setenv(name, value)
+        values = two_calls(device())
+        assert len(rehearsal.jobs) == 2
+    return values
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("primitive", ["sampler", "estimator", "estimator_v2"])
+def test_it_answers_within_its_errors_and_is_billed_what_was_estimated(start, primitive):
+    rehearsal = start()
+    made, measurement = device(primitive=primitive, shots=4000), question(rows=2)
+    book = in_memory()
+    answer = Recorded(made, book).run(measurement, shots=None, key=(1,))
+    wanted = dense_answer(measurement)
+    slack = 0.1 * np.sum(np.abs(measurement.weights), axis=2)
+    assert np.all(np.abs(answer.expectations.values - wanted) < 5 * answer.expectations.std_errors + slack)
+    assert np.all(answer.expectations.std_errors > 0)
+    assert 0.8 < answer.canary.value < 1.0
+    (job,), (known,) = rehearsal.jobs, book.remote_jobs()
+    assert known.billed == pytest.approx(job.billed, rel=1e-6)
+    assert known.estimate == pytest.approx(job.billed, rel=0.1)
+    assert job.limit == made.max_execution_time
+    assert rehearsal.service.sessions.all()[0].mode == "batch"
+
+
+@pytest.mark.parametrize("settings", [{"fractional": True}, {"twirling": True, "dynamical_decoupling": "XpXm"}])
+def test_options_of_the_sampler_reach_the_machine(start, settings):
+    rehearsal = start()
+    measurement = small()
+    answer = device(shots=2000, mode="job", **settings).run(measurement, shots=None, key=(1,))
+    wanted = dense_answer_of(measurement)
+    assert np.all(np.abs(answer.expectations.values - wanted) < 5 * answer.expectations.std_errors + 0.2)
+    assert len(rehearsal.jobs) == 1
+
+
+def dense_answer_of(measurement):
+    from qeqprop.devices.statevector import Statevector
+
+    return Statevector().run(measurement, shots=None, key=(1,)).expectations.values
+
+
+def test_large_calls_are_several_jobs_and_one_answer(start, monkeypatch, undisturbed):
+    rehearsal = start()
+    monkeypatch.setattr("qeqprop.devices.ibm._EXECUTIONS", 100)
+    answer = Recorded(device(), in_memory(), ("qeqprop", "run-1")).run(small(), shots=None, key=(1,))
+    assert [job.tags[-2] for job in rehearsal.jobs] == ["call-0", "part-1"]
+    assert answer.expectations.values.shape == (2, 1)
+    assert answer.shots == 2 * (2 * 50 + 50)
+    assert answer.expectations.values[0] == undisturbed[0]
+
+
+def test_a_payload_is_measured(start):
+    rehearsal = start()
+    made, measurement = device(mode="job"), small()
+    made.settle(measurement.circuit, None)
+    assert 1000 < payload_bytes(made._pubs(measurement, 50)) < MAX_BYTES
+    made.run(measurement, shots=None, key=(1,))
+    sent = len(json.dumps(rehearsal.book.params(rehearsal.jobs[0])))
+    assert 0.5 < payload_bytes(made._pubs(measurement, 50)) / sent < 2.5
+
+
+def test_a_calibration_that_changes_is_said_and_the_qubits_stay(start):
+    start(drift_every=1)
+    made, book = device(), in_memory()
+    with pytest.warns(PhysicsWarning, match="was calibrated anew since the run was begun"):
+        two_calls(made, book)
+    names = book._connection.execute("SELECT name, value FROM facts").fetchall()
+    assert len(names) == 1
+    assert '"calibrated": "2026' in names[0][1]
+
+
+# --- trouble ----------------------------------------------------------------------------------------------------------
+
+POST, STATE, RESULT = "/jobs$", r"/jobs/\w+$", "/results$"
+FAULTS = {
+    f"{method} {place} {action} {details}": (method, path, action, details)
+    for method, place, path in (("POST", "job", POST), ("GET", "state", STATE), ("GET", "result", RESULT))
+    for action, details in (
+        ("status", {"code": 429}),
+        ("status", {"code": 429, "retry_after": 0.1}),
+        ("status", {"code": 500, "times": 6}),
+        ("status", {"code": 502, "takes_effect": True}),
+        ("status", {"code": 503, "times": 2}),
+        ("status", {"code": 401}),
+        ("drop_before", {}),
+        ("drop_after", {}),
+        ("truncate", {}),
+        ("html", {}),
+        ("hang", {"seconds": 1.5}),
+    )
+}
+TOO_OFTEN = [name for name in FAULTS if name.startswith("POST") and "500" in name]
+QUICK = [name for name in FAULTS if "hang" not in name and name not in TOO_OFTEN]
+
+
+def goes_wrong(rehearsal, *names):
+    for name in names:
+        method, path, action, details = FAULTS[name]
+        rehearsal.fault(method, path, action, **details)
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in TOO_OFTEN])
+def test_each_fault_ends_in_the_right_result_and_no_job_more(start, undisturbed, name):
+    rehearsal = start()
+    goes_wrong(rehearsal, name)
+    assert np.array_equal(two_calls(device()), undisturbed)
+    assert len(rehearsal.jobs) == 2
+    assert rehearsal.faults.happened >= 1
+
+
+def test_a_service_that_fails_too_often_is_left_with_nothing_posted(start, undisturbed):
+    rehearsal = start()
+    rehearsal.fault("POST", POST, "status", code=500, times=3)
+    book = in_memory()
+    with pytest.raises(JobFailed, match="was posted 3 times, and the service shows none of them"):
+        two_calls(device(), book)
+    assert not rehearsal.jobs
+
+
+def pairs(names, number, seed):
+    every = list(itertools.permutations(names, 2))
+    return random.Random(seed).sample(every, number)
+
+
+@pytest.mark.parametrize("names", pairs(QUICK, 8, 1), ids=" and ".join)
+def test_faults_in_pairs(start, undisturbed, names):
+    rehearsal = start()
+    goes_wrong(rehearsal, *names)
+    assert np.array_equal(two_calls(device()), undisturbed)
+    assert len(rehearsal.jobs) == 2
+
+
+@pytest.mark.slow
+def test_all_faults_in_pairs(start, undisturbed):
+    for names in itertools.permutations([name for name in FAULTS if name not in TOO_OFTEN], 2):
+        rehearsal = start()
+        goes_wrong(rehearsal, *names)
+        try:
+            assert np.array_equal(two_calls(device()), undisturbed), names
+        except JobFailed as error:  # three posts that were lost on their way: said, and nothing was made
+            assert "POST" in names[0] and "POST" in names[1], (names, error)
+        assert len(rehearsal.jobs) <= 2, names
+        rehearsal.stop()
+
+
+def test_a_search_that_lags_is_waited_for(start, undisturbed, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE", Patience(first=0.02, longest=0.1, tags_settle=3.0))
+    rehearsal = start(tag_lag=1.5)
+    rehearsal.fault("POST", POST, "drop_after")
+    assert np.array_equal(two_calls(device()), undisturbed)
+    assert len(rehearsal.jobs) == 2
+
+
+@pytest.mark.slow
+def test_a_search_that_lags_ten_seconds_and_a_service_away_for_a_minute(start, undisturbed, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE", Patience())
+    rehearsal = start(tag_lag=10.0)
+    rehearsal.fault("POST", POST, "drop_after")
+    made = device()
+    made.connection.backend()
+    assert np.array_equal(two_calls(made), undisturbed)
+    rehearsal.away(60.0)
+    again = in_memory()
+    assert np.array_equal(two_calls(made, again), undisturbed)
+    assert len(rehearsal.jobs) == 4
+
+
+def test_a_service_that_is_away_for_a_while(start, undisturbed):
+    rehearsal = start(queue_seconds=0.3)
+    made = device()
+    made.connection.backend()
+    rehearsal.away(1.0)
+    assert np.array_equal(two_calls(made), undisturbed)
+    assert len(rehearsal.jobs) == 2
+
+
+def test_an_access_token_that_runs_out_is_renewed(start, undisturbed):
+    rehearsal = start()
+    made = device()
+    made.connection.backend()
+    rehearsal.fault("GET", "/instances/usage", "status", code=401)
+    assert np.array_equal(two_calls(made), undisturbed)
+    assert len(rehearsal.jobs) == 2
+
+
+def test_a_job_that_fails_is_posted_again_a_few_times(start, undisturbed):
+    rehearsal = start()
+    rehearsal.next_job("failed")
+    assert np.array_equal(two_calls(device()), undisturbed)
+    assert [job.state for job in rehearsal.jobs] == ["Failed", "Completed", "Completed"]
+    for _ in range(4):
+        rehearsal.next_job("failed")
+    book = in_memory()
+    with pytest.raises(JobFailed, match=r"failed: .*As was asked for"):
+        two_calls(device(), book)
+    with pytest.raises(JobFailed, match="ended badly 3 times"):
+        two_calls(device(), book)
+    assert len(rehearsal.jobs) == 3 + 3
+
+
+@pytest.mark.parametrize(("fate", "advice"), [("cancelled", "post it anew"), ("too_long", "max_execution_time")])
+def test_a_job_that_is_ended_from_outside_stops_the_run_which_can_go_on(start, undisturbed, fate, advice):
+    rehearsal = start()
+    rehearsal.next_job(fate)
+    book = in_memory()
+    with pytest.raises(JobFailed, match=advice):
+        two_calls(device(), book)
+    assert np.array_equal(two_calls(device(), book), undisturbed)
+    assert len(rehearsal.jobs) == 3
+
+
+@pytest.mark.parametrize("mode", ["session", "batch"])
+def test_a_session_that_is_closed_under_us_is_opened_again(start, undisturbed, mode):
+    rehearsal = start(plan="payg")
+    made = device(mode=mode)
+    recorded = Recorded(made, in_memory(), ("qeqprop", "run-1"))
+    first = recorded.run(small(), shots=None, key=(1,))
+    rehearsal.close_session(rehearsal.service.sessions.all()[0].id)
+    second = recorded.run(small(), shots=None, key=(1,))
+    found = np.concatenate([first.expectations.values, second.expectations.values])
+    assert np.array_equal(found, undisturbed)
+    assert len(rehearsal.jobs) == 2
+    made.close()
+    assert all(session.closed or not session.accepting for session in rehearsal.service.sessions.all())
+
+
+def test_posts_wait_for_their_turn(start, monkeypatch):
+    start()
+    slept = []
+    monkeypatch.setattr("qeqprop.submitter.time.sleep", slept.append)
+    two_calls(IBM("ibm_kingston_8", shots=50, posts_per_minute=1))
+    assert max(slept) > 50
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "plan", "message"),
+    [
+        ({"QISKIT_IBM_TOKEN": "wrong"}, {}, "open", "refuses the account"),
+        ({"QISKIT_IBM_INSTANCE": "crn:v1:wrong"}, {}, "open", "refuses the account or the instance"),
+        ({"QISKIT_IBM_INSTANCE": None}, {}, "open", "`instance` must name the instance that pays"),
+        ({}, {"instance": "another"}, "open", "another"),
+        ({}, {"machine": "ibm_nowhere"}, "open", "`machine` must name a machine of the instance"),
+        ({}, {"mode": "session"}, "open", "`mode` must be 'batch' or 'job' on an Open plan"),
+        ({}, {"qubits": (0, 1, 2)}, "open", "`qubits` must name 2 different qubits"),
+        ({}, {"max_execution_time": 1}, "open", "`max_execution_time` must be at least"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_job(start, monkeypatch, tmp_path, environment, settings, plan, message):
+    rehearsal = start(plan=plan)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    made = IBM(**{"machine": "ibm_kingston_8"} | settings)
+    with pytest.raises((ValueError, Refused), match=message) as refusal:
+        two_calls(made)
+    assert TOKEN not in "".join(traceback.format_exception(refusal.value))
+    assert not rehearsal.jobs
+
+
+def test_circuits_that_do_not_fit_and_empty_purses_are_refused_before_any_job(start):
+    rehearsal = start(allowance=2.0)
+    with pytest.raises(ValueError, match=r"has 2\.0 s on its machines left, but the next job needs"):
+        two_calls(device())
+    wide = QuantumCircuit(9)
+    wide.h(range(9))
+    measurement = Measurement(wide, np.zeros((1, 0)), PauliList(["I" * 8 + "Z"]), np.ones((1, 1, 1)))
+    with pytest.raises(ValueError, match=r"at most the 8 qubits of the machine, but has 9"):
+        Recorded(device(), in_memory()).run(measurement, shots=None, key=(1,))
+    with pytest.raises(ValueError, match="must be finite"):
+        Measurement(small().circuit, np.full((1, 2), np.nan), PauliList(["IZ"]), np.ones((1, 1, 1)))
+    with pytest.raises(ValueError, match="must be a device that samples"):
+        as_sampling(device())
+    assert not rehearsal.jobs
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"options": {"dynamical": {}}}, "`options` must hold options of the client's sampler: dynamical"),
+        ({"primitive": "estimator", "options": {"resilience": {"pec_mitigation": True}}}, "PEC or PEA"),
+        ({"shots": 1}, "`shots` must be an integer at least 2"),
+        ({"machine": ""}, "`machine` must name a machine"),
+    ],
+)
+def test_settings_are_refused_at_once(settings, message):
+    with pytest.raises(ValueError, match=message):
+        IBM(**{"machine": "ibm_kingston_8"} | settings)
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_ends_a_run_which_goes_on_with_a_larger_one(start, tmp_path, caplog):
+    """The token is in no file, no log, no exception and no report."""
+    caplog.set_level(logging.DEBUG)
+    rehearsal = start(folder=tmp_path / "service")
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+
+    def load(budget):
+        return Experiment.load(tmp_path / "xor.toml", ["train.steps=2", f"train.budget_seconds={budget}"])
+
+    price = load(9).check().price
+    with pytest.raises(BudgetExceeded, match=r"of the budget of 9 s are spent.*--set train\.budget_seconds=18") as stop:
+        load(9).run(tmp_path / "runs")
+    assert rehearsal.consumed <= 9
+    done = load(60).run(tmp_path / "runs")
+    assert done.resumed_from == 1
+    assert done.folder.name == load(9).name
+    assert len(rehearsal.jobs) == 2 * 3
+    assert price.total_seconds == pytest.approx(rehearsal.consumed, rel=0.1)
+    with read_run(done.folder) as ledger:
+        assert ledger.jobs.spent_seconds() == pytest.approx(rehearsal.consumed, abs=1e-6)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
+    assert TOKEN not in caplog.text
+    assert TOKEN not in "".join(traceback.format_exception(stop.value)) + repr(vars(load(9).setup))
+
+
+def test_a_budget_must_be_more_than_nothing(tmp_path):
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+    with pytest.raises(RunFileError, match=r"train\.budget_seconds"):
+        Experiment.load(tmp_path / "xor.toml", ["train.budget_seconds=0"])
+
+
+PHASES = ("anywhere", "posting", "queued", "running", "fetching")
+
+
+def until(rehearsal, child, phase, moments):
+    """Waits for the moment at which the child is to be killed."""
+    jobs, seen, deadline = len(rehearsal.jobs), len(rehearsal.log), time.monotonic() + 60
+
+    def reached():
+        news = rehearsal.log[seen:]
+        return {
+            "posting": len(rehearsal.jobs) > jobs,
+            "queued": any(job.state == "Queued" for job in rehearsal.jobs[jobs:]),
+            "running": any(job.state == "Running" for job in rehearsal.jobs),
+            "fetching": any("/results" in entry.path for entry in news),
+            "anywhere": len(news) > 5,
+        }[phase]
+
+    for _ in range(moments.randrange(3)):  # not always the first chance
+        while child.poll() is None and not reached() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        jobs, seen = len(rehearsal.jobs), len(rehearsal.log)
+    while child.poll() is None and not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    time.sleep(moments.uniform(0, 0.5 if phase == "anywhere" else 0.03))
+
+
+def kill_and_resume(start, tmp_path, kills, seed):
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+    experiment = Experiment.load(tmp_path / "xor.toml")
+    first = start()
+    undisturbed = experiment.run(tmp_path / "undisturbed")
+    needed = len(first.jobs)
+    assert needed == 5 * 3
+    rehearsal = start(queue_seconds=0.05, run_seconds=0.05)
+    moments, killed = random.Random(seed), 0
+    for number in range(kills):
+        phase = PHASES[number % len(PHASES)]
+        if phase in ("posting", "fetching"):
+            path = POST if phase == "posting" else RESULT
+            rehearsal.fault("POST" if phase == "posting" else "GET", path, "wait", seconds=0.1, times=3)
+        command = [sys.executable, "-c", CHILD, str(tmp_path / "xor.toml"), str(tmp_path / "disturbed")]
+        with subprocess.Popen(command) as child:
+            until(rehearsal, child, phase, moments)
+            child.send_signal(signal.SIGKILL)
+        killed += child.returncode == -signal.SIGKILL
+        rehearsal.faults.clear()
+        if child.returncode == 0:
+            break
+    again = experiment.run(tmp_path / "disturbed")
+    assert again.theta.tobytes() == undisturbed.theta.tobytes()
+    assert (again.folder / "history.csv").read_bytes() == (undisturbed.folder / "history.csv").read_bytes()
+    assert len(rehearsal.jobs) == needed
+    assert all(job.state == "Completed" for job in rehearsal.jobs)
+    return killed
+
+
+def test_a_run_that_is_killed_pays_for_no_job_twice(start, tmp_path):
+    assert kill_and_resume(start, tmp_path, 3, seed=4) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_that_is_killed_at_many_moments_pays_for_no_job_twice(start, tmp_path, seed):
+    assert kill_and_resume(start, tmp_path, 5, seed) >= 3
