@@ -244,6 +244,8 @@ class Connection:
         answer: Exception = Trouble("unclear", said)
         if isinstance(error, QiskitBackendNotFoundError):
             answer = ValueError(f"Argument `machine` must name a machine of the instance, but is {self.machine!r}.")
+        elif isinstance(error, (AccountsError, IBMInputValueError)) and _is_refusal(code, chain):
+            answer = ValueError(f"IBM's service refuses the account or the instance: {message}")
         elif code == 429:
             answer = Trouble("busy", said, _retry_after(chain))
         elif code == 401 or isinstance(error, IBMNotAuthorizedError):
@@ -252,8 +254,6 @@ class Connection:
             answer = Trouble("busy", "the service cannot be reached")
         elif code in _DEFINITE:
             answer = Trouble("refused", said)
-        elif code is None and isinstance(error, (AccountsError, IBMInputValueError)) and not _from_network(chain):
-            answer = ValueError(f"IBM's service refuses the account or the instance: {message}")
         elif isinstance(error, ValueError) and str(error).startswith(("Argument `", "A machine of IBM")):
             answer = error
         return answer
@@ -318,6 +318,9 @@ def _retry_after(chain: list[BaseException]) -> float | None:
     return None
 
 
-def _from_network(chain: list[BaseException]) -> bool:
-    """Whether something on the way failed, rather than what was asked."""
-    return any(isinstance(error, OSError) for error in chain)
+def _is_refusal(code: int | None, chain: list[BaseException]) -> bool:
+    """Whether an account or instance was refused, rather than something on the way failed."""
+    on_the_way = any(
+        word in type(error).__name__ for error in chain for word in ("Connection", "Timeout", "JSONDecode")
+    )
+    return code in (400, 401, 403, 404) if code is not None else not on_the_way

@@ -86,13 +86,13 @@ class Recorded:
             return device.nothing(measurement)
         contents = [question_hash(device.name, question, shots, key) for _, question in questions]
         known = [self._known(call, part, contents[part]) for part, _ in questions]
+        submitter = Submitter(device, self.book, self.tags, self.places, self.budget)
         if any(job is None or job.answer is None for job in known):
-            self._settle(device, measurement.circuit)
+            self._settle(submitter, measurement.circuit)
         for part, question in questions:
             if known[part] is None:
-                estimate = device.cost(question, shots).seconds
-                known[part] = self.book.begin_job(call, contents[part], part, 1, estimate)
-        submitter = Submitter(device, self.book, self.tags, self.places, self.budget)
+                cost = submitter.read(lambda question=question: device.cost(question, shots), "what is left to spend")
+                known[part] = self.book.begin_job(call, contents[part], part, 1, cost.seconds)
         jobs = [cast(Job, job) for job in known]
         open_parts = [part for part, _ in questions if jobs[part].answer is None]
         posted = submitter.submit([(jobs[part], questions[part][1]) for part in open_parts], shots)
@@ -114,11 +114,11 @@ class Recorded:
             )
         return job
 
-    def _settle(self, device: RemoteDevice, circuit: QuantumCircuit) -> None:
+    def _settle(self, submitter: Submitter, circuit: QuantumCircuit) -> None:
         """The circuit on the qubits that it had before, or on new ones that are kept from now on."""
         name = f"placement {circuit_hash(circuit)[:16]}"
         known = self.book.recall(name)
-        settled = device.settle(circuit, known)
+        settled = submitter.read(lambda: submitter.device.settle(circuit, known), "the machine and its calibration")
         if known is None:
             self.book.keep(name, settled)
 

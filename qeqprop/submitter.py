@@ -77,11 +77,11 @@ class Submitter:
             state = self._wait(job)
             job_id = str(job.job_id)
             if state.phase == "done":
-                raw = self._read(lambda job_id=job_id: self.device.collect(job_id), f"the result of job {job_id}")
+                raw = self.read(lambda job_id=job_id: self.device.collect(job_id), f"the result of job {job_id}")
                 job = self.book.note_job(job, raw=raw)
             else:
                 job = self.book.note_job(job, outcome=state.phase)
-            billed = self._read(lambda job_id=job_id: self.device.billed(job_id), f"the bill of job {job_id}")
+            billed = self.read(lambda job_id=job_id: self.device.billed(job_id), f"the bill of job {job_id}")
             if billed is not None:
                 job = self.book.note_job(job, billed=billed)
             if job.outcome == "failed" and job.attempt < MAX_ATTEMPTS:
@@ -122,7 +122,7 @@ class Submitter:
                 tell_people(f"{_named(job)}: {trouble}")
                 waits.wait(trouble.wait)
                 if trouble.kind in ("stale", "closed"):
-                    self._read(self.device.renew, "a new connection")
+                    self.read(self.device.renew, "a new connection")
         return job
 
     def _find(self, job: Job) -> str | None:
@@ -130,7 +130,7 @@ class Submitter:
         waits = self._patience.waits()
         while True:
             settled = not seconds_left(job.posted, self._patience.tags_settle)
-            found = self._read(lambda: self.device.find(id_tag(job)), "jobs by their tag")
+            found = self.read(lambda: self.device.find(id_tag(job)), "jobs by their tag")
             if found or settled:
                 return self._oldest(found)
             tell_people(f"{_named(job)}: looking for it by its tag")
@@ -139,21 +139,21 @@ class Submitter:
     def _oldest(self, found: Sequence[str]) -> str | None:
         """Of several jobs of one question the first; the others are cancelled."""
         for double in found[1:]:
-            self._read(lambda double=double: self.device.cancel(double), f"the end of job {double}")
+            self.read(lambda double=double: self.device.cancel(double), f"the end of job {double}")
         return found[0] if found else None
 
     def _without_doubles(self, job: Job) -> Job:
         """A job that was posted several times may have come into being more than once."""
         if job.posts < 2:
             return job
-        found = self._oldest(self._read(lambda: self.device.find(id_tag(job)), "jobs by their tag"))
+        found = self._oldest(self.read(lambda: self.device.find(id_tag(job)), "jobs by their tag"))
         return job if found in (None, job.job_id) else self.book.note_job(job, job_id=found)
 
     def _wait(self, job: Job) -> JobState:
         waits, begun = self._patience.waits(), time.monotonic()
         job_id = str(job.job_id)
         while True:
-            state = self._read(lambda: self.device.state(job_id), f"the state of job {job_id}")
+            state = self.read(lambda: self.device.state(job_id), f"the state of job {job_id}")
             if state.is_final:
                 return state
             tell_people(f"job {job_id} {state.phase}, {time.monotonic() - begun:.0f} s")
@@ -190,7 +190,8 @@ class Submitter:
         places = [f"step-{job.step}", f"call-{job.call}", *([f"part-{job.part}"] if job.part else [])]
         return [*self.tags, *(places if self.places else []), id_tag(job)]
 
-    def _read(self, call: Callable[[], Answer], what: str) -> Answer:
+    def read(self, call: Callable[[], Answer], what: str) -> Answer:
+        """What a call that only reads gives, however often it takes (`until_answered`)."""
         return until_answered(call, self._patience, what, self.device.renew)
 
     @property
@@ -222,5 +223,6 @@ def _failure(job: Job, state: JobState) -> str:
         "ran too long": "Raise device.max_execution_time, or ask for fewer shots.",
         "cancelled": "Run the same again to post it anew.",
     }.get(state.phase, "Run the same again when its cause is gone.")
-    reason = f": {state.reason.strip().rstrip('.')}" if state.reason else ""
+    said = " ".join(state.reason.replace(f"Job {job.job_id} has failed:", "").split()).rstrip(".")
+    reason = f": {said}" if said else ""
     return f"{_named(job)} ({job.job_id}) {_ended(state.phase)}{reason}. {advice}"

@@ -177,10 +177,10 @@ def test_a_payload_is_measured(start):
     rehearsal = start()
     made, measurement = device(mode="job"), small()
     made.settle(measurement.circuit, None)
-    assert 1000 < payload_bytes(made._pubs(measurement, 50)) < MAX_BYTES
+    assert 500 < payload_bytes(made._pubs(measurement, 50)) < MAX_BYTES
     made.run(measurement, shots=None, key=(1,))
     sent = len(json.dumps(rehearsal.book.params(rehearsal.jobs[0])))
-    assert 0.5 < payload_bytes(made._pubs(measurement, 50)) / sent < 2.5
+    assert 0.25 < payload_bytes(made._pubs(measurement, 50)) / sent < 2
 
 
 def test_a_calibration_that_changes_is_said_and_the_qubits_stay(start):
@@ -499,7 +499,7 @@ def kill_and_resume(start, tmp_path, kills, seed):
         rehearsal.faults.clear()
         if child.returncode == 0:
             break
-    again = experiment.run(tmp_path / "disturbed")
+    again = Experiment.load(tmp_path / "xor.toml").run(tmp_path / "disturbed")
     assert again.theta.tobytes() == undisturbed.theta.tobytes()
     assert (again.folder / "history.csv").read_bytes() == (undisturbed.folder / "history.csv").read_bytes()
     assert len(rehearsal.jobs) == needed
@@ -508,7 +508,7 @@ def kill_and_resume(start, tmp_path, kills, seed):
 
 
 def test_a_run_that_is_killed_pays_for_no_job_twice(start, tmp_path):
-    assert kill_and_resume(start, tmp_path, 3, seed=4) >= 2
+    assert kill_and_resume(start, tmp_path, 2, seed=4) == 2
 
 
 @pytest.mark.slow
