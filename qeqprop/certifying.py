@@ -50,9 +50,7 @@ def certify(
     unknown = np.full(batch, np.nan)
     none, asked = np.zeros(batch, dtype=np.int64), np.full(batch, level)
     if states is None:
-        nothing = np.zeros(batch, dtype=np.bool_)
-        certificate = Certificate(unknown, unknown, unknown, none, asked, unknown, unknown, unknown, nothing)
-        return Certified(unknown, certificate)
+        return Certified(unknown, Certificate.of(np.zeros(batch, dtype=np.bool_), level=asked))
     coefficients = np.real(hamiltonians.coefficients)
     energies, residual = _moments(hamiltonians, states)
     overlap = unknown if origin is None else np.abs(np.sum(origin.conj() * states, axis=1)) ** 2

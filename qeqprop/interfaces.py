@@ -444,6 +444,13 @@ class Certificate:
     effective_samples: FloatArray | None = None
     r_hat: FloatArray | None = None
 
+    @staticmethod
+    def of(converged: BoolArray, **known: NDArray[Any]) -> Certificate:
+        """What is ``known`` of states (batch,); the other numbers are nan, the counts zero."""
+        unknown, none = np.full(len(converged), np.nan), np.zeros(len(converged), dtype=np.int64)
+        certificate = Certificate(unknown, unknown, unknown, none, none, unknown, unknown, unknown, converged)
+        return replace(certificate, **known)
+
     def map(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Certificate:
         """The certificate with ``function`` applied to every array (to reshape or to select)."""
         arrays: Mapping[str, Any] = {name: None if one is None else function(one) for name, one in vars(self).items()}

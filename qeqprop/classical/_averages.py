@@ -63,17 +63,8 @@ def certificate(found: ChainSums, limit: float) -> Certificate:
     """Autocorrelation time, effective samples and R-hat (rows,), of the slower of energy and nudged observable."""
     tau = np.max([autocorrelation_time(found.series[:, index]) for index in range(2)], axis=0)
     spread = np.max([r_hat(found.series[:, index]) for index in range(2)], axis=0)
-    unknown, none = np.full(len(tau), np.nan), np.zeros(len(tau), dtype=np.int64)
-    return Certificate(
-        residual=unknown,
-        gap_below=unknown,
-        gap_above=unknown,
-        degeneracy=none,
-        level=none,
-        overlap=unknown,
-        nudge_coupling=unknown,
-        trainable_coupling=unknown,
-        converged=spread < limit,
+    return Certificate.of(
+        spread < limit,
         autocorrelation=tau,
         effective_samples=found.samples * found.chains / (2 * tau),
         r_hat=spread,

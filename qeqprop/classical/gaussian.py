@@ -128,17 +128,11 @@ class Gaussian:
         )
 
     def _certificate(self, problem: ContinuousEquilibria, mean: FloatArray, stiffness: FloatArray) -> Certificate:
-        unknown, none = np.full(len(mean), np.nan), np.zeros(len(mean), dtype=np.int64)
-        return Certificate(
+        return Certificate.of(
+            np.ones(len(mean), dtype=np.bool_),
             residual=np.max(np.abs(problem.landscape.gradient(mean)), axis=1, initial=0.0),
             gap_below=np.full(len(mean), np.inf),
             gap_above=np.sqrt(stiffness[:, 0]) if self.quantum else stiffness[:, 0],
-            degeneracy=none,
-            level=none,
-            overlap=unknown,
-            nudge_coupling=unknown,
-            trainable_coupling=unknown,
-            converged=none == 0,
         )
 
 

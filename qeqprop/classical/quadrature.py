@@ -156,15 +156,5 @@ def _energies(landscape: Landscape, s: FloatArray) -> FloatArray:
 
 
 def _certificate(changes: FloatArray) -> Certificate:
-    unknown, none = np.full(len(changes), np.nan), np.zeros(len(changes), dtype=np.int64)
-    return Certificate(
-        residual=changes,
-        gap_below=np.full(len(changes), np.inf),
-        gap_above=unknown,
-        degeneracy=none,
-        level=none,
-        overlap=unknown,
-        nudge_coupling=unknown,
-        trainable_coupling=unknown,
-        converged=none == 0,
-    )
+    settled = np.ones(len(changes), dtype=np.bool_)
+    return Certificate.of(settled, residual=changes, gap_below=np.full(len(changes), np.inf))

@@ -346,17 +346,11 @@ def _lowest(
 
 def certificate_of(found: Minimum) -> Certificate:
     """The certificate of minima: residual and stiffness."""
-    unknown, none = np.full(len(found.s), np.nan), np.zeros(len(found.s), dtype=np.int64)
-    return Certificate(
+    return Certificate.of(
+        np.ones(len(found.s), dtype=np.bool_),
         residual=found.residual,
         gap_below=np.full(len(found.s), np.inf),
         gap_above=found.softest,
-        degeneracy=none,
-        level=none,
-        overlap=unknown,
-        nudge_coupling=unknown,
-        trainable_coupling=unknown,
-        converged=none == 0,
     )
 
 

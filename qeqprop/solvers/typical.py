@@ -165,15 +165,5 @@ def _known(start: Start | None, hamiltonians: FloatArray, temperature: float) ->
 
 
 def _certificate(errors: FloatArray) -> Certificate:
-    unknown, none = np.full(len(errors), np.nan), np.zeros(len(errors), dtype=np.int64)
-    return Certificate(
-        residual=errors,
-        gap_below=np.full(len(errors), np.inf),
-        gap_above=unknown,
-        degeneracy=none,
-        level=none,
-        overlap=unknown,
-        nudge_coupling=unknown,
-        trainable_coupling=unknown,
-        converged=none == 0,
-    )
+    settled = np.ones(len(errors), dtype=np.bool_)
+    return Certificate.of(settled, residual=errors, gap_below=np.full(len(errors), np.inf))
