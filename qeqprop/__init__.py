@@ -41,6 +41,7 @@ _HOME = {
     "QEPRegressor": "estimators",
 }
 _MODULES = (
+    "advice",
     "ansatze",
     "checking",
     "classical",

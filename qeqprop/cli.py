@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qeqprop import cli_doctor, cli_jobs, cli_profile, cli_rehearse
+from qeqprop import cli_advise, cli_doctor, cli_jobs, cli_profile, cli_rehearse
 from qeqprop.terminal import fail, print_table, user_errors
 
 _HELP = """Train networks of spins by equilibrium propagation.
@@ -79,6 +79,7 @@ app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
+app.command(help=cli_advise.HELP, short_help="Say which rule has the smaller error.")(cli_advise.advise)
 app.command(help=cli_doctor.HELP, short_help="Say what is here and what is missing.")(cli_doctor.doctor)
 app.command(help=cli_rehearse.HELP, short_help="Practise a submission to IBM's machines here.")(cli_rehearse.rehearse)
 app.add_typer(cli_jobs.app, name="jobs", short_help="Jobs on machines that are paid for: list, sync, cancel, cost.")
