@@ -10,15 +10,14 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Thread
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
-Answer = TypeVar("Answer")
+from qeqprop.patience import within
 
 PATIENCE = 40.0
 """Seconds that a call of the service may take; the client itself would wait for ever."""
@@ -209,12 +208,12 @@ def _machines(service: Any) -> Iterator[Finding]:
 def _refused(error: Exception, credentials: _Credentials) -> Finding:
     advice = {
         "IBMNotAuthorizedError": "the token is wrong or was revoked: make a new one on the website",
-        "TimeoutError": "no answer: look at the network, or at HTTPS_PROXY",
+        "Trouble": "look at the network, or at HTTPS_PROXY",
     }.get(type(error).__name__, "look at the network, the token and the instance; all that needs no machine works")
     return Finding("service", f"not reached: {describe(error, credentials.secrets)}", advice, wrong=True)
 
 
-# --- others' words, and their time ------------------------------------------------------------------------------------
+# --- others' words --------------------------------------------------------------------------------------------------
 
 
 def describe(error: BaseException, secrets: tuple[str, ...] = ()) -> str:
@@ -224,31 +223,6 @@ def describe(error: BaseException, secrets: tuple[str, ...] = ()) -> str:
         text = text.replace(secret, "***")
     text = _SECRET.sub("***", text)
     return f"{type(error).__name__}: {text[:200]}{'...' * (len(text) > 200)}" if text else type(error).__name__
-
-
-def within(seconds: float, call: Callable[[], Answer]) -> Answer:
-    """What a call gives, if it does so in time; it is left alone otherwise.
-
-    Raises:
-        TimeoutError: if it did not.
-    """
-    answer: list[Answer] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answer.append(call())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = Thread(target=run, daemon=True, name="qeqprop doctor")
-    thread.start()
-    thread.join(seconds)
-    if failure:
-        raise failure[0]
-    if not answer:
-        raise TimeoutError(f"no answer in {seconds:g} s")
-    return answer[0]
 
 
 @contextmanager

@@ -50,25 +50,13 @@ def heavy_hex(name: str, rows: Sequence[range], bridges: Sequence[Sequence[int]]
             number[2 * row, column] = len(number)
         for column in bridges[row] if row < len(bridges) else ():
             number[2 * row + 1, column] = len(number)
-    edges = [
-        (qubit, number[other])
-        for (row, column), qubit in number.items()
-        for other in ((row, column + 1), (row + 1, column))
-        if other in number
-    ]
-    return Lattice(name, tuple(sorted(edges)), _places(number))
+    return _lattice(name, number)
 
 
 def square(name: str, rows: int, columns: int) -> Lattice:
     """A square lattice."""
     number = {(row, column): row * columns + column for row in range(rows) for column in range(columns)}
-    edges = [
-        (qubit, number[other])
-        for (row, column), qubit in number.items()
-        for other in ((row, column + 1), (row + 1, column))
-        if other in number
-    ]
-    return Lattice(name, tuple(sorted(edges)), _places(number))
+    return _lattice(name, number)
 
 
 def lattice_of(family: str) -> Lattice | None:
@@ -130,8 +118,16 @@ def _steps(neighbours: dict[int, set[int]], start: int) -> dict[int, int]:
     return steps
 
 
-def _places(number: dict[Edge, int]) -> FloatArray:
-    return np.array([(float(column), -float(row)) for row, column in number])
+def _lattice(name: str, number: dict[Edge, int]) -> Lattice:
+    """The lattice of numbered places (row, column), neighbours below and beside each other."""
+    edges = [
+        (qubit, number[other])
+        for (row, column), qubit in number.items()
+        for other in ((row, column + 1), (row + 1, column))
+        if other in number
+    ]
+    places = np.array([(float(column), -float(row)) for row, column in number])
+    return Lattice(name, tuple(sorted(edges)), places)
 
 
 def _eagle() -> Lattice:

@@ -1,14 +1,12 @@
 """``qeqprop doctor``: says what is missing and what to do, and nothing that is secret."""
 
 import socket
-import threading
-import time
 
 import pytest
 from typer.testing import CliRunner
 
 from qeqprop.cli import app
-from qeqprop.doctor import describe, examine, within
+from qeqprop.doctor import describe, examine
 
 TOKEN = "tok-very-secret-4711"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0000000000000000:11111111-2222::"
@@ -80,7 +78,7 @@ def test_a_service_that_never_answers_is_left_alone(monkeypatch):
         at(monkeypatch, deaf.getsockname()[1])
         found = list(examine(patience=0.3))[-1]
     assert found.wrong
-    assert "TimeoutError: no answer in 0.3 s" in found.words
+    assert "no answer within 0.3 seconds" in found.words
 
 
 @pytest.mark.usefixtures("nobody")
@@ -117,18 +115,6 @@ def test_secrets_are_blacked_out(text):
         assert "***" in said
     assert describe(RuntimeError("x" * 500)).endswith("...")
     assert describe(KeyError()) == "KeyError"
-
-
-def test_calls_are_given_up_after_their_time():
-    assert within(5.0, lambda: 3) == 3
-    with pytest.raises(ZeroDivisionError):
-        within(5.0, lambda: 1 // 0)
-    finished = threading.Event()
-    begin = time.monotonic()
-    with pytest.raises(TimeoutError, match=r"no answer in 0\.05 s"):
-        within(0.05, lambda: finished.wait(20))
-    assert time.monotonic() - begin < 15
-    finished.set()
 
 
 # --- against the stand-in of the service, with the unmodified client
