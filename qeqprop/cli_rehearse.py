@@ -140,19 +140,32 @@ def _practise(rehearsal: Rehearsal, file: Path, overrides: Sequence[str], folder
         from qeqprop.report import logistic_accuracy
 
         experiment = Experiment.load(file, overrides)
-        steps = experiment.setup.plan.steps
-        with watch(steps, Console(stderr=True)) as progress, _bill_at_the_end(rehearsal):
+        steps, price = experiment.setup.plan.steps, experiment.check().price
+        if price is not None:
+            typer.echo(f"estimated for {steps} steps: about {price.total_seconds:.1f} s on {price.machine}")
+        with watch(steps, Console(stderr=True)) as progress, _bill_at_the_end(rehearsal, folder / experiment.name):
             result = experiment.run(folder, progress)
         typer.echo(describe_result(result, steps, logistic_accuracy(experiment.setup.data)))
 
 
 @contextmanager
-def _bill_at_the_end(rehearsal: Rehearsal) -> Generator[None, None, None]:
-    """Whatever ends the run, what it would have cost is said."""
+def _bill_at_the_end(rehearsal: Rehearsal, run: Path) -> Generator[None, None, None]:
+    """Whatever ends the run, what it would have cost is said, beside what was thought before each job."""
     try:
         yield
     finally:
-        print_table(_bill(rehearsal))
+        print_table(_bill(rehearsal) | _thought(run))
+
+
+def _thought(run: Path) -> dict[str, str]:
+    """What the run had estimated for its jobs before it posted them."""
+    if not (run / "ledger.sqlite").exists():
+        return {}
+    from qeqprop.ledger import read_run
+
+    with read_run(run) as ledger:
+        estimates = [job.estimate for job in ledger.jobs.remote_jobs() if job.estimate is not None]
+    return {"estimated": f"{sum(estimates):.2f} s for {len(estimates)} jobs"} if estimates else {}
 
 
 def _bill(rehearsal: Rehearsal) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import textwrap
 
 import pytest
 import requests
@@ -16,8 +15,7 @@ from qeqprop.cli import app
 
 RUN = """
 schema = 1
-seed = 5
-loss = { use = "mean_squared_error" }
+seed = 3
 [network]
 use = "transverse_ising:transverse_ising"
 sites = 2
@@ -25,53 +23,20 @@ n_inputs = 2
 [data]
 use = "boolean:xor"
 [solver]
-use = "adiabatic:Adiabatic"
-total_time = 2.0
-steps = 2
+use = "variational:Variational"
+ansatz = { use = "hamiltonian_variational:hamiltonian_variational", layers = 1 }
 [rule]
 use = "nudging:OneSidedNudging"
-beta = 0.5
-[optimizer]
-use = "adam"
+beta = 0.3
 [device]
-use = "mine:Mine"
+use = "ibm:IBM"
 machine = "ibm_kingston_8"
 instance = "my instance"
+shots = 100
 [train]
 steps = 1
 batch = 1
 """
-
-MINE = '''
-"""A device on IBM's machines, as short as can be."""
-from dataclasses import dataclass
-from qeqprop.devices.primitive import Primitive
-
-@dataclass(frozen=True)
-class Mine:
-    """Runs everything as one job."""
-    machine: str = ""
-    instance: str = ""
-    shots: int = 100
-    posts_per_minute: int = 5
-
-    @property
-    def name(self):
-        return "mine"
-
-    @property
-    def reads_states(self):
-        return False
-
-    def run(self, measurement, *, shots, key):
-        from qiskit_ibm_runtime import QiskitRuntimeService
-        from qiskit_ibm_runtime.executor_sampler import Sampler
-        service = QiskitRuntimeService(instance=self.instance)
-        assert service._active_api_client._session.base_url.startswith("http://127.0.0.1:")
-        backend = service.backend(self.machine)
-        sampler = Sampler(mode=backend)
-        return Primitive(sampler, backend, self.shots).run(measurement, shots=shots, key=key)
-'''
 
 
 def test_the_stand_in_says_how_to_reach_it_and_ends_with_a_bill(tmp_path):
@@ -98,16 +63,21 @@ def test_the_stand_in_says_how_to_reach_it_and_ends_with_a_bill(tmp_path):
         process.communicate()
 
 
-@pytest.mark.filterwarnings("ignore::qeqprop.interfaces.PhysicsWarning")  # two steps follow no level
+@pytest.mark.filterwarnings("ignore:.*far from an eigenstate:qeqprop.interfaces.PhysicsWarning")
 def test_a_run_is_practised_and_its_bill_is_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "xor.toml").write_text(RUN)
-    (tmp_path / "mine.py").write_text(textwrap.dedent(MINE))
     before = set(os.environ)
     result = CliRunner().invoke(app, ["rehearse", "xor.toml", "--plan", "payg", "--posts", "100"])
     assert result.exit_code == 0, result.output
     assert re.search(r"^jobs +[1-9]", result.output, re.M)
     assert "would be $" in result.output
+    first, billed, thought = (
+        float(re.search(pattern, result.output, re.M)[1])
+        for pattern in (r"steps: about ([\d.]+) s", r"^billed +([\d.]+) s", r"^estimated +([\d.]+) s for")
+    )
+    assert thought == pytest.approx(billed, rel=0.1)
+    assert first == pytest.approx(billed, rel=0.1)
     kept, run = sorted((tmp_path / "rehearsals").iterdir(), key=lambda path: path.suffix != ".service")
     assert kept.name.startswith("xor-")
     assert (run / "ledger.sqlite").exists()
