@@ -44,10 +44,10 @@ def watch(steps: int, console: Console) -> Generator[Callable[[TrainingState], N
 
 
 def describe_iteration(at: Iteration) -> str:
-    """How far a search inside a step is: ``VQE 40/1000, 3 states to go, 2e-05 from 1e-09``."""
+    """How far a search inside a step is: ``VQE 40/1000, 3 states to go, 2e-05 to be 1e-09``."""
     if not at.most:
         return at.name
-    goal = f" from {at.goal:.0e}" if at.goal > 0 else ""
+    goal = f" to be {at.goal:.0e}" if at.goal > 0 else ""
     return f"{at.name} {at.number}/{at.most}, {at.rows} state{'s' * (at.rows != 1)} to go, {at.distance:.0e}{goal}"
 
 

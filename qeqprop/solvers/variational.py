@@ -88,6 +88,7 @@ class Variational:
         tolerance: largest gradient of the energy in the angles, relative to the sum of absolute coefficients. Of a
             nudged difference the relative error is about this divided by beta and by the gap. At beta = 0.1 the default
             leaves 1e-7 of a gradient; 1e-5 leaves 1e-4, enough for training, in a fifth of the time at six sites.
+            Circuits with too few layers have long flat valleys, in which only the larger tolerance is ever met.
         iterations: calls of the search at most, for each level; by default 1000 on the simulator, 100 jobs on a device.
         level: 0 is the ground state; levels count states, with multiplicity.
         excited: how levels above the ground state are found.
