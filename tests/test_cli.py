@@ -207,7 +207,7 @@ def test_a_search_inside_a_step_can_be_followed(here, monkeypatch):
     lines = [line for line in result.output.splitlines() if "VQE" in line]
     assert lines[0].startswith("after step 0/3: VQE 1/1000, 4 states to go, ")
     assert lines[-1].startswith("after step 3/3: VQE ") or lines[-1].startswith("after step 2/3: VQE ")
-    assert all(" from " in line for line in lines)
+    assert all(" to be " in line for line in lines)
 
 
 def test_check_looks_at_an_adiabatic_protocol(here):
