@@ -63,12 +63,14 @@ def cost(folder: RunFolder) -> None:
         with read_run(folder) as ledger:
             jobs, spent = ledger.jobs.remote_jobs(), ledger.jobs.spent_seconds()
         billed = [job for job in jobs if job.billed is not None]
+        ran = [job for job in billed if job.outcome is None]
         paid = sum(job.billed or 0.0 for job in billed)
-        thought = sum(job.estimate or 0.0 for job in billed)
+        thought, their_bill = (sum(getattr(job, name) or 0.0 for job in ran) for name in ("estimate", "billed"))
         rows: dict[str, Any] = {
             "jobs": f"{len(jobs)}, {sum(job.posted is not None for job in jobs)} posted, {len(billed)} billed",
             "billed": f"{paid:.1f} s on the machine",
-            "estimated": f"{thought:.1f} s for the same jobs" + (f" ({thought / paid - 1:+.1%})" if paid else ""),
+            "estimated": f"{thought:.1f} s for those that ended well"
+            + (f" ({thought / their_bill:.1%} of their bill)" if thought else ""),
             "spent": f"{spent:.1f} s, with the estimates of what is not billed yet",
             "pay-as-you-go": f"${spent * DOLLARS_PER_SECOND:.2f}, at ${DOLLARS_PER_SECOND:.2f} a second",
         }

@@ -153,7 +153,10 @@ class Connection:
     def billed(self, job_id: str) -> float | None:
         """Seconds on the machine that a job was billed; None while that is not known."""
         job = self.job(job_id)
-        return float(self._ask(job.usage) or 0.0) or None
+        usage = self._ask(job.metrics).get("usage", {})
+        if usage.get("status", "pending") == "pending":
+            return None
+        return float(usage.get("qpu_charge_time_seconds") or 0.0)
 
     def cancel(self, job_id: str) -> None:
         """Cancels a job; one that has ended stays as it is."""

@@ -160,8 +160,8 @@ class Submitter:
             waits.wait()
 
     def _again(self, job: Job) -> Job:
-        """Another attempt at a job that ended badly."""
-        if job.attempt >= MAX_ATTEMPTS:
+        """Another attempt at a job that ended badly; one that somebody cancelled may be posted any number of times."""
+        if job.attempt >= MAX_ATTEMPTS and job.outcome != "cancelled":
             raise JobFailed(
                 f"{_named(job)} ended badly {job.attempt} times, the last time it {_ended(str(job.outcome))}; "
                 "it is not posted again. See why: qeqprop jobs list."

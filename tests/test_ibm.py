@@ -20,8 +20,10 @@ from qiskit.quantum_info import PauliList
 
 sys.path.insert(0, str(Path(__file__).parent / "contracts"))
 from test_devices import dense_answer, question
+from typer.testing import CliRunner
 
 from qeqprop import patience
+from qeqprop.cli import app
 from qeqprop.counts import as_sampling
 from qeqprop.devices.ibm import IBM
 from qeqprop.experiment import Experiment
@@ -33,7 +35,7 @@ from qeqprop.patience import Patience, Refused
 from qeqprop.recorded import Recorded
 from qeqprop.rehearsal.server import Rehearsal
 from qeqprop.runfile import RunFileError
-from qeqprop.submitter import BudgetExceeded, JobFailed
+from qeqprop.submitter import BudgetExceeded, JobFailed, Submitter
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*far from an eigenstate:qeqprop.interfaces.PhysicsWarning")
 
@@ -68,6 +70,7 @@ CHILD = """
 import sys, warnings
 warnings.simplefilter("ignore")
 from qeqprop import patience
+from qeqprop.cli import app
 patience.PATIENCE = patience.Patience(reply=5.0, post=5.0, first=0.02, longest=0.1, away=20.0, tags_settle=0.5)
 from qeqprop.experiment import Experiment
 Experiment.load(sys.argv[1]).run(sys.argv[2])
@@ -442,6 +445,33 @@ def test_a_budget_ends_a_run_which_goes_on_with_a_larger_one(start, tmp_path, ca
     assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
     assert TOKEN not in caplog.text
     assert TOKEN not in "".join(traceback.format_exception(stop.value)) + repr(vars(load(9).setup))
+
+
+def test_jobs_are_looked_after_from_the_command_line(start, tmp_path, monkeypatch):
+    rehearsal = start(queue_seconds=60.0)
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+    command = [str(tmp_path / "xor.toml"), "--folder", str(tmp_path / "runs"), "--set", "train.steps=1", "--quiet"]
+
+    def call(*words, code=0):
+        found = CliRunner().invoke(app, list(words))
+        assert found.exit_code == code, found.output
+        return found.output
+
+    assert "about $10, at $1.60 a second" in call("check", command[0], "--set", "train.steps=1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Submitter, "_wait", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert "go on with: qeqprop run" in call("run", *command, code=130)
+    (folder,) = map(str, (tmp_path / "runs").iterdir())
+    assert " posted " in call("jobs", "list", folder)
+    assert " posted " in call("jobs", "sync", folder)
+    assert "1 jobs cancelled." in call("jobs", "cancel", folder)
+    assert " cancelled " in call("jobs", "list", folder)
+    rehearsal.book.queue_seconds = 0.0
+    call("run", *command)
+    assert "4, 4 posted, 4 billed" in call("jobs", "cost", folder)
+    assert "(100.0% of their bill)" in call("jobs", "cost", folder)
+    assert call("jobs", "sync", folder).count(" done ") == 3
+    assert "no run folder" in call("jobs", "list", str(tmp_path), code=2).replace("not a run", "no run")
 
 
 def test_a_budget_must_be_more_than_nothing(tmp_path):

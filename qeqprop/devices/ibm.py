@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge, Le
 from qiskit.circuit import QuantumCircuit
-from qiskit.transpiler import Target
 
 from qeqprop.checks import check_fields
 from qeqprop.counts import check_shots
@@ -78,7 +77,7 @@ class IBM:
         instance: who pays: a cloud resource name, or the name of an instance; that of the account where None.
         shots: for each row and basis.
         mode: jobs in a ``batch``; each by itself, ``job``; or with the machine to yourself, ``session``, which costs
-            the time in between too and is refused by an Open plan.
+            the time in between too (no estimate and no budget counts that) and is refused by an Open plan.
         primitive: ``sampler`` gives the bits, from which expectations follow with all covariances; ``estimator`` and
             the older ``estimator_v2`` give numbers that can be mitigated.
         resilience_level: of an estimator: 0 nothing, 1 twirled readout (TREX), 2 zero-noise extrapolation too.
@@ -174,10 +173,11 @@ class IBM:
         """The qubits of a circuit, and the calibration they were chosen by."""
         target = self.connection.backend(refresh=True).target
         date, key = self.connection.calibrated(), circuit_hash(circuit)
-        if key not in self._memory.placed:
+        placed = self._memory.placed.get(key)
+        if placed is None or (known is not None and _initial(placed) != list(known["qubits"])):
             chosen = self.qubits if known is None else tuple(known["qubits"])
-            self._memory.placed[key] = _place(circuit, target, chosen, self.fractional)
-        placed = self._memory.placed[key]
+            placed = place_on(circuit, target, chosen, fractional=self.fractional)
+            self._memory.placed[key] = placed
         chance = survival(placed.circuit, target)
         if known is None:
             return {"machine": self.machine, "qubits": _initial(placed), "calibrated": date, "chance": chance}
@@ -277,10 +277,6 @@ class IBM:
         if self.primitive != "sampler":
             chosen["resilience_level"] = self.resilience_level
         return _merged(chosen, self.options or {})
-
-
-def _place(circuit: QuantumCircuit, target: Target, qubits: tuple[int, ...] | None, fractional: bool) -> Placed:
-    return place_on(circuit, target, qubits, fractional=fractional)
 
 
 def _initial(placed: Placed) -> list[int]:
