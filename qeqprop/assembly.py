@@ -34,14 +34,17 @@ from qeqprop.interfaces import (
 from qeqprop.measurement_count import demands
 from qeqprop.names import suggestion
 from qeqprop.parts import Part, build, read_arguments, read_part
-from qeqprop.propagation import check_kind
+from qeqprop.propagation import MEASURING_RESPONSES, check_kind
 from qeqprop.runfile import Problem, RunFile
 from qeqprop.snapshots import profile_checksum, profile_text, settings_of
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.dmrg import DMRG
+from qeqprop.solvers.equal_time import EqualTime
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.imaginary_time import ImaginaryTime
+from qeqprop.solvers.random_time import RandomTime
 from qeqprop.solvers.sampled import Sampled
+from qeqprop.solvers.thermofield import Thermofield
 from qeqprop.solvers.typical import Typical
 from qeqprop.solvers.variational import Variational
 
@@ -59,8 +62,18 @@ _PARTS: Mapping[str, tuple[type, str | None]] = {
 """The parts of a run file: what each has to be, and its default (None: must be given, "": may be absent)."""
 
 _WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG)
-_WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic)
-_WITHOUT_COMPLEX_NUDGES = (Sampled, DMRG, Typical, Variational, Adiabatic, ImaginaryTime)
+_WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic, Thermofield)
+_WITHOUT_COMPLEX_NUDGES = (
+    Sampled,
+    DMRG,
+    Typical,
+    Variational,
+    Adiabatic,
+    ImaginaryTime,
+    EqualTime,
+    RandomTime,
+    Thermofield,
+)
 """What the solvers of this package cannot do; others say so themselves, in their first call."""
 
 
@@ -241,12 +254,14 @@ def _refusals(built: Mapping[str, Any], plan: TrainingPlan) -> Iterator[Problem]
         yield Problem(("solver",), str(error))
         return
     name = type(solver).__name__
-    if device is not None and isinstance(solver, _WITHOUT_CIRCUITS):
+    computing = solver.solver if isinstance(solver, EqualTime) else solver
+    if device is not None and isinstance(computing, _WITHOUT_CIRCUITS):
         message = f"must be left out with the solver {name}, which computes its states and runs no circuits"
         yield Problem(("device",), f'{message}, or take one that does, such as "variational:Variational"')
     wanted = demands(built["network"], built["rule"], built["loss"], built["data"].train.y[: plan.batch])
     advice = 'use a nudging rule, such as "nudging:SymmetricNudging"'
-    if device is not None and not device.reads_states and (wanted.response or wanted.complex):
+    responses = wanted.response and not isinstance(solver, MEASURING_RESPONSES)
+    if device is not None and not device.reads_states and (responses or wanted.complex):
         yield Problem(("rule",), f"asks for a response or for complex nudges, which no device measures: {advice}")
         return
     if wanted.response and isinstance(solver, _WITHOUT_RESPONSE):

@@ -537,7 +537,8 @@ class Measurement:
     row (energies of different samples).
 
     Attributes:
-        circuit: without measurements; its qubits are the sites.
+        circuit: its qubits are the sites. A circuit that measures on its way, which few devices run, has the classical
+            bits that it writes as further sites behind the qubits, of which only Z can be asked.
         parameters: (rows, n_parameters) in the order of ``circuit.parameters``.
         strings: (n_strings,) without repetition.
         weights: (rows, n_observables, n_strings), or (1, n_observables, n_strings) for all rows.
@@ -556,11 +557,14 @@ class Measurement:
                 f"Argument `weights` must have 1 or {len(self.parameters)} rows, like `parameters`, "
                 f"but has {len(self.weights)}."
             )
-        if self.strings.num_qubits != self.circuit.num_qubits:
+        qubits, bits = self.circuit.num_qubits, self.circuit.num_clbits
+        if self.strings.num_qubits != qubits + bits:
             raise ValueError(
-                f"Argument `strings` must act on the {self.circuit.num_qubits} qubits of the circuit, "
-                f"but acts on {self.strings.num_qubits}."
+                f"Argument `strings` must act on the {qubits} qubits of the circuit"
+                f"{f' and its {bits} classical bits' if bits else ''}, but acts on {self.strings.num_qubits}."
             )
+        if np.any(self.strings.x[:, qubits:]):
+            raise ValueError("Argument `strings` must ask for Z, or nothing, of the circuit's classical bits.")
 
     @property
     def rows(self) -> int:

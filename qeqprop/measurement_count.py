@@ -157,19 +157,22 @@ def demands(network: AnyNetwork, rule: LearningRule, loss: Loss, targets: FloatA
     return Demands(any(Want.RESPONSE in call.want for call in asked), any(call.complex for call in asked))
 
 
-def refuse_unmeasurable(settling: AnyNetwork, rule: LearningRule, loss: Loss, targets: FloatArray, device: str) -> None:
+def refuse_unmeasurable(
+    settling: AnyNetwork, rule: LearningRule, loss: Loss, targets: FloatArray, device: str, *, responses: bool
+) -> None:
     """Refuses a rule that asks for what no device measures, before the device is asked anything.
 
     Args:
         settling: the network, with squares if the loss reads them.
         rule, loss, targets: as for `settings_per_gradient`.
         device: its name.
+        responses: whether the solver measures linear responses.
 
     Raises:
         ValueError: if the rule asks for a linear response or for complex nudges.
     """
     for call in _asked(settling, rule, loss, targets) or []:
-        if not call.measurable:
+        if call.complex or (Want.RESPONSE in call.want and not responses):
             what = (
                 "complex nudges, which no device prepares" if call.complex else "a response, which no device measures"
             )

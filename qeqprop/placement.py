@@ -88,23 +88,29 @@ def place(
     circuit: QuantumCircuit,
     translate: Callable[[QuantumCircuit], QuantumCircuit],
     in_place: Callable[[QuantumCircuit], QuantumCircuit],
+    *,
+    mid_circuit: bool = False,
 ) -> Placed:
     """Translates a circuit and finds out where its sites are.
 
     Args:
-        circuit: without measurements, its qubits are the sites.
+        circuit: its qubits are the sites.
         translate: such as qiskit's `transpile` for one target.
         in_place: see `Placed`.
+        mid_circuit: whether the circuit may measure on its way; the bits that it writes are further sites.
 
     Raises:
-        ValueError: for more sites than an outcome has bits.
+        ValueError: for more sites than an outcome has bits, or a measurement that the device cannot make.
     """
     if circuit.num_qubits > MAX_SITES:
         raise ValueError(
             f"Argument `circuit` must have at most {MAX_SITES} qubits to be sampled, but has {circuit.num_qubits}."
         )
-    if circuit.num_clbits:
-        raise ValueError(f"Argument `circuit` must not measure, but has {circuit.num_clbits} classical bits.")
+    if circuit.num_clbits and not mid_circuit:
+        raise ValueError(
+            f"Argument `circuit` must not measure on this device, but has {circuit.num_clbits} classical bits: take "
+            "one that measures in the middle of a circuit, Aer without noise, or copy the outcome to a qubit."
+        )
     translated = translate(circuit)
     layout = translated.layout
     sites = range(circuit.num_qubits) if layout is None else layout.final_index_layout(filter_ancillas=True)
@@ -188,7 +194,7 @@ def with_measurement(placed: Placed, letters: str) -> QuantumCircuit:
 
     Args:
         placed: the translated body.
-        letters: the Pauli measured at each site, site 0 first.
+        letters: the Pauli measured at each site, site 0 first; those of classical bits are behind and need nothing.
     """
     whole = placed.circuit.copy()
     whole.compose(ending(placed, letters), inplace=True)
@@ -198,7 +204,7 @@ def with_measurement(placed: Placed, letters: str) -> QuantumCircuit:
 def ending(placed: Placed, letters: str) -> QuantumCircuit:
     """The gates on single qubits that turn a basis into Z."""
     turns = QuantumCircuit(placed.circuit.num_qubits)
-    for site, letter in zip(placed.sites, letters, strict=True):
+    for site, letter in zip(placed.sites, letters, strict=False):
         if letter == "Y":
             turns.sdg(site)
         if letter != "Z":

@@ -38,7 +38,12 @@ from qeqprop.interfaces import (
 from qeqprop.measurement_count import refuse_unmeasurable
 from qeqprop.measuring import BoundMeasure
 from qeqprop.rules.linear_response import LinearResponse
+from qeqprop.solvers.equal_time import EqualTime
 from qeqprop.solvers.exact import Exact
+from qeqprop.solvers.random_time import RandomTime
+
+MEASURING_RESPONSES = (EqualTime, RandomTime)
+"""Solvers that measure a linear response on a device; all others compute theirs."""
 
 _SOLVER, _RULE = Exact(), LinearResponse()  # the defaults
 _MEASUREMENTS = 0x6D656173  # keeps the streams of a device apart from those of a solver
@@ -213,7 +218,8 @@ def gradient(
     rule = _RULE if rule is None else rule
     check_part("rule", rule, "gradient", "SymmetricNudging(beta=0.1)")
     if device is not None and not device.reads_states:
-        refuse_unmeasurable(settling, rule, loss, targets, device.name)
+        measured = isinstance(solver, MEASURING_RESPONSES)
+        refuse_unmeasurable(settling, rule, loss, targets, device.name, responses=measured)
     result = rule.gradient(settle, targets, loss)
     if penalty is None:
         return result

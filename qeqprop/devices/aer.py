@@ -77,12 +77,15 @@ class Aer:
 
     def place(self, circuit: QuantumCircuit) -> Placed:
         """See `placement.PlacingDevice`."""
-        return once(circuit, "aer", partial(place, circuit, self._translate, self._in_place), machine=self.noise)
+        return once(circuit, "aer", partial(self._placed, circuit), machine=self.noise)
 
     def read_placed(self, placed: Placed, readout: Readout) -> Readings:
         """See `placement.PlacingDevice`."""
         simulator = self._simulator(placed.circuit.num_qubits)
         return read_on_aer(simulator, placed, readout)
+
+    def _placed(self, circuit: QuantumCircuit) -> Placed:
+        return place(circuit, self._translate, self._in_place, mid_circuit=self.noise is None)
 
     def _translate(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """To gates that Aer, or the noise model, knows by name."""
@@ -136,11 +139,17 @@ def read_on_aer(simulator: Any, placed: Placed, readout: Readout) -> Readings:
             simulator, [circuits[index] for index in chosen], [points[index] for index in chosen], number, seed
         )
         for index, rows in zip(chosen, drawn, strict=True):
-            outcomes[index] = rows
+            outcomes[index] = _in_order(rows, placed)
     if not noisy:
         return Readings(bases, outcomes)
     alive = outcomes.pop()
     return Readings(bases, outcomes, canary_of(alive[0], len(placed.sites)), extra_shots=alive.size)
+
+
+def _in_order(rows: IntArray, placed: Placed) -> IntArray:
+    """Outcomes with the sites first: what was read on the way has a register of its own before theirs."""
+    early = placed.circuit.num_clbits
+    return rows >> early | (rows & ((1 << early) - 1)) << len(placed.sites)
 
 
 def _job(

@@ -28,6 +28,8 @@ REFUSED = {
     "DMRG": ("LinearResponse", "Holomorphic"),
     "EqualTime": ("LinearResponse", "Holomorphic"),  # where nothing commutes, as here
     "ImaginaryTime": ("Holomorphic",),
+    "RandomTime": ("Holomorphic",),
+    "Thermofield": ("LinearResponse", "Holomorphic"),
     "Sampled": ("LinearResponse", "Holomorphic"),
     "Typical": ("Holomorphic",),
     "Variational": ("Holomorphic",),
@@ -36,6 +38,8 @@ RESIDUALS = {
     "Adiabatic": 0.2,
     "DMRG": 1e-5,
     "ImaginaryTime": 1e-6,
+    "RandomTime": 0.3,
+    "Thermofield": 0.3,
     "Variational": 1e-6,
 }  # their default tolerances are larger
 

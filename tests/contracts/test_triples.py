@@ -15,11 +15,16 @@ from members import members
 
 import qeqprop
 from qeqprop import losses
+from qeqprop.ansatze.hamiltonian_variational import hamiltonian_variational
 from qeqprop.networks.transverse_ising import transverse_ising
 
 RULES, SOLVERS, DEVICES = members("rules"), members("solvers"), members("devices")
-QUICK = {"Adiabatic": {"total_time": 3.0, "steps": 6, "tolerance": 1.0}}  # the reference is as quick
-NEEDED = {"Backend": {"backend": GenericBackendV2(3, coupling_map=[[0, 1], [1, 2]], seed=3)}}
+SOLVERS.pop("RandomTime")  # measures responses on every device, exact ones too: tests/test_thermal_circuits.py
+QUICK = {
+    "Adiabatic": {"total_time": 3.0, "steps": 6, "tolerance": 1.0},
+    "Thermofield": {"ansatz": hamiltonian_variational(layers=1), "tolerance": 1e-2, "diagonal_sites": 0},
+}  # the reference is as quick
+NEEDED = {"Backend": {"backend": GenericBackendV2(6, coupling_map=[[q, q + 1] for q in range(5)], seed=3)}}
 NOISY = {"Profile", "Backend", "ReadoutMitigated", "ZeroNoise"}
 ELSEWHERE = {"IBM"}  # needs a service to talk to: see test_ibm.py
 MADE = {name: made(**NEEDED.get(name, {})) for name, made in DEVICES.items() if name not in ELSEWHERE}
