@@ -37,12 +37,15 @@ from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
 from qeqprop.solvers.exact import Exact
 from qeqprop.sweep_plots import gap_along_path
+from qeqprop.temperature_plots import error_against_temperature, free_energy_landscape
 
 if TYPE_CHECKING:
     from qeqprop.checking import GradientCheck
 
 __all__ = [
     "error_against_beta",
+    "error_against_temperature",
+    "free_energy_landscape",
     "gap_along_path",
     "learning_curves",
     "network",

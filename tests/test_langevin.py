@@ -109,6 +109,16 @@ def test_chains_that_do_not_mix_are_told():
         qeqprop.predict(wells, [0.02], np.zeros((1, 0)), solver=Langevin(0.03), seed=1)
 
 
+def test_adjusted_chains_find_back_from_far_outside():
+    """In a quartic well the slope at s = 10 would throw them to the other side of the world."""
+    settle = bind(*CASE[:3], Langevin(2.0, chains=16, samples=50, burn_in=300), (1,))
+    free = settle(np.zeros((1, 2, 2)), want=Want.OUTPUTS)
+    far = type(free.start)(dict(free.start.arrays) | {"s": np.full((2, 16, 2), 10.0)})
+    found = settle(np.zeros((1, 2, 2)), want=Want.OUTPUTS, start=far)
+    wanted = qeqprop.predict(*CASE[:3], solver=Quadrature(2.0))
+    assert np.all(np.abs(found.outputs.values[0] - wanted) < 5 * found.outputs.std_errors[0])
+
+
 def test_a_step_too_long_is_refused():
     solver = Langevin(1.0, method="overdamped", step=5.0)
     with np.errstate(all="ignore"), pytest.raises(qeqprop.NotConverged, match="too long"):

@@ -26,8 +26,8 @@ _MOST_SAMPLES = 10**6
 class Langevin:
     """Gibbs states ``p ~ exp(-E/T)`` of continuous variables, sampled by Langevin dynamics with the step h.
 
-    * ``"adjusted"``: ``s' = s - h dE/ds + sqrt(2 T h) R``, accepted or refused after Metropolis: no bias. The step is
-      tuned while the chains burn in, row by row, and fixed before the first sample.
+    * ``"adjusted"``: ``s' = s - h dE/ds + sqrt(2 T h) R``, accepted or refused after Metropolis: no bias. A drift
+      longer than two kicks is cut. The step is tuned while the chains burn in, row by row, and then fixed.
     * ``"overdamped"``: the same with ``(R_n + R_(n+1)) / 2`` for R and nothing refused: averages are off by O(h^2), and
       exact for springs.
     * ``"underdamped"``: positions and momenta with the friction g, half a kick, half a drift, friction and heat, half a
@@ -208,10 +208,11 @@ class Walk:
 
     def _adjusted(self, how: Langevin) -> None:
         T, h = how.temperature, self.length[:, None]
-        there = self.s - h * self.gradient + np.sqrt(2 * T * h) * self.random.normal(size=self.s.shape)
+        here = self.s - h * _held(self.gradient, T, h)
+        there = here + np.sqrt(2 * T * h) * self.random.normal(size=self.s.shape)
         energy, gradient = self.landscape.energy(there), self.landscape.gradient(there)
-        forth = np.sum((there - self.s + h * self.gradient) ** 2, axis=1)
-        back = np.sum((self.s - there + h * gradient) ** 2, axis=1)
+        forth = np.sum((there - here) ** 2, axis=1)
+        back = np.sum((self.s - there + h * _held(gradient, T, h)) ** 2, axis=1)
         exponent = (self.energy - energy) / T + (forth - back) / (4 * T * self.length)
         self.accepted = np.log(self.random.random(len(self.s))) < exponent
         took = self.accepted[:, None]
@@ -237,6 +238,12 @@ class Walk:
 
     def _look(self) -> None:
         self.energy, self.gradient = self.landscape.energy(self.s), self.landscape.gradient(self.s)
+
+
+def _held(gradient: FloatArray, temperature: float, step: FloatArray) -> FloatArray:
+    """The gradient, no longer than drifts at most twice as far as a kick goes: so chains find back from far outside."""
+    longest = np.sqrt(8 * gradient.shape[1] * temperature / step)
+    return gradient * np.minimum(1.0, longest / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-300))
 
 
 def _begin(landscape: Landscape, how: Langevin, rows: int, key: tuple[int, ...], start: Start | None) -> Walk:

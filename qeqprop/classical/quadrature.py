@@ -127,6 +127,33 @@ def free_energy(landscape: Landscape, temperature: float, points: int = 256) -> 
     return np.array(found)
 
 
+def free_energy_profile(
+    landscape: Landscape, temperature: float, variable: int, points: int = 201
+) -> tuple[FloatArray, FloatArray]:
+    """``F(s) = -T ln int ds' exp(-E/T)`` along one variable of one row, the others s' integrated out.
+
+    Returns:
+        The places s (points,) and F there (points,).
+
+    Raises:
+        ValueError: for more than three variables, or one that does not exist.
+    """
+    n = landscape.model.n_variables
+    if n > 3 or not 0 <= variable < n:
+        raise ValueError(
+            f"Argument `variable` must be one of at most 3 variables, 0 to {n - 1}, but is {variable} of {n}."
+        )
+    low, high = box(landscape, temperature)
+    axes = [np.linspace(a, b, points if i == variable else 97) for i, (a, b) in enumerate(zip(low, high, strict=True))]
+    volume = np.prod([axis[1] - axis[0] for i, axis in enumerate(axes) if i != variable])
+    s = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    exponents = -_energies(landscape, s.reshape(-1, n)).reshape(s.shape[:-1]) / temperature
+    exponents = np.moveaxis(exponents, variable, 0).reshape(points, -1)
+    top = exponents.max(axis=1)
+    heights = -temperature * (top + np.log(np.sum(np.exp(exponents - top[:, None]), axis=1) * volume))
+    return axes[variable], heights
+
+
 def _averages(
     one: ContinuousEquilibria, low: FloatArray, high: FloatArray, points: int, temperature: float
 ) -> tuple[FloatArray, FloatArray, float]:
