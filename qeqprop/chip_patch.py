@@ -13,8 +13,8 @@ import numpy as np
 from qeqprop.interfaces import FloatArray
 from qeqprop.lattices import Edge, Lattice, lattice_of, patch, spread
 from qeqprop.names import suggestion
-from qeqprop.qubit_choice import ErrorMap, connected_qubits
-from qeqprop.snapshots import calibration_of, profile_text
+from qeqprop.qubit_choice import ErrorMap
+from qeqprop.snapshots import best_qubits, calibration_of, profile_text
 
 LATTICES = {"heavy-hex": "Heron r2", "square": "Nighthawk"}
 """Lattices by name, each as the chip of a family."""
@@ -58,11 +58,9 @@ def chip_patch(chip: str | Literal["heavy-hex", "square"], sites: int) -> Patch:
     except ValueError as error:
         hint = suggestion(chip, LATTICES)
         raise ValueError(f"{error} Or is it a lattice{hint}?") from None
-    errors = ErrorMap.of(calibration.target())
     physical = calibration.physical
-    chosen = tuple(physical[qubit] for qubit in connected_qubits(sites, errors))
-    pairs = [(physical[a], physical[b]) for a, b in errors.pairs]
-    return _piece(chosen, pairs, lattice_of(calibration.family))
+    pairs = [(physical[a], physical[b]) for a, b in ErrorMap.of(calibration.target()).pairs]
+    return _piece(best_qubits(calibration, sites), pairs, lattice_of(calibration.family))
 
 
 def in_rounds(pairs: Iterable[Edge]) -> tuple[Edge, ...]:

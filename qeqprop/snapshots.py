@@ -168,7 +168,14 @@ def best_qubits(calibration: Calibration, sites: int, *, line: bool = False) -> 
         if not choice.direct:
             raise ValueError(f"Argument `sites` must be the length of a line on {calibration.name}, but is {sites}.")
         return tuple(calibration.physical[qubit] for qubit in choice.qubits)
-    return tuple(sorted(calibration.physical[q] for q in connected_qubits(sites, ErrorMap.of(target))))
+    try:
+        chosen = connected_qubits(sites, ErrorMap.of(target))
+    except ValueError:
+        raise ValueError(
+            f"Argument `sites` is {sites}, but {calibration.name} has no {sites} connected qubits that work, "
+            f"out of {calibration.n_qubits}."
+        ) from None
+    return tuple(sorted(calibration.physical[qubit] for qubit in chosen))
 
 
 # --- profiles by name ---------------------------------------------------------------------------------------------
