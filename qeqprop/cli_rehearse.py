@@ -143,8 +143,11 @@ def _practise(rehearsal: Rehearsal, file: Path, overrides: Sequence[str], folder
         steps, price = experiment.setup.plan.steps, experiment.check().price
         if price is not None:
             typer.echo(f"estimated for {steps} steps: about {price.total_seconds:.1f} s on {price.machine}")
-        with watch(steps, Console(stderr=True)) as progress, _bill_at_the_end(rehearsal, folder / experiment.name):
-            result = experiment.run(folder, progress)
+        try:
+            with watch(steps, Console(stderr=True)) as progress, _bill_at_the_end(rehearsal, folder / experiment.name):
+                result = experiment.run(folder, progress)
+        except KeyboardInterrupt:
+            fail("Stopped. Every finished step and every job is saved; the same command goes on.", 130)
         typer.echo(describe_result(result, steps, logistic_accuracy(experiment.setup.data)))
 
 
