@@ -19,6 +19,9 @@ from typing import Annotated, Any, cast
 import numpy as np
 from annotated_types import Ge, Gt
 
+from qeqprop.classical.chains import Gibbs, Metropolis, Tempering
+from qeqprop.classical.enumeration import Enumeration
+from qeqprop.classical.external import External
 from qeqprop.devices.ibm import IBM
 from qeqprop.interfaces import (
     AnyNetwork,
@@ -61,7 +64,8 @@ _PARTS: Mapping[str, tuple[type, str | None]] = {
 }
 """The parts of a run file: what each has to be, and its default (None: must be given, "": may be absent)."""
 
-_WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG)
+_CLASSICAL = (Enumeration, External, Gibbs, Metropolis, Tempering)
+_WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG, *_CLASSICAL)
 _WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic, Thermofield)
 _WITHOUT_COMPLEX_NUDGES = (
     Sampled,
@@ -73,6 +77,7 @@ _WITHOUT_COMPLEX_NUDGES = (
     EqualTime,
     RandomTime,
     Thermofield,
+    *_CLASSICAL,
 )
 """What the solvers of this package cannot do; others say so themselves, in their first call."""
 

@@ -137,6 +137,43 @@ def test_nudging_misses_by_the_cumulants():
     np.testing.assert_allclose((found(SymmetricNudging(b)) - exact) / b**2, -fourth / (6 * temperature**3), atol=3e-3)
 
 
+def free_energy(network, theta, temperature, nudge):
+    coefficients = network.hamiltonians(theta, np.zeros((1, 0))).coefficients[0] + nudge @ network.outputs
+    states = np.array(list(product([1.0, -1.0], repeat=network.num_sites)))
+    strings = np.stack([np.prod(states[:, row], axis=1) for row in np.asarray(network.strings.z)], axis=1)
+    return -temperature * np.log(np.sum(np.exp(-(strings @ coefficients) / temperature)))
+
+
+def test_a_hundred_networks_keep_every_formula():
+    """The response by finite differences of the mean cost, nudges at their orders, finite nudges by free energies."""
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        network, temperature = spin_glass(4, seed), float(random.uniform(0.5, 2.0))
+        weights, theta = random.normal(size=2), network.initial
+        loss, solver = losses.output(weights=weights), Enumeration(temperature)
+        where = (network, theta, np.zeros((1, 0)), np.zeros((1, 0)))
+
+        def found(rule, where=where, loss=loss, solver=solver):
+            return qeqprop.gradient(*where, loss=loss, rule=rule, solver=solver)
+
+        def surrogate(beta, point, network=network, temperature=temperature, weights=weights):
+            ends = [free_energy(network, point, temperature, nudge * weights) for nudge in (beta, 0.0)]
+            return (ends[0] - ends[1]) / beta
+
+        exact = found(LinearResponse())
+        k, step = int(random.integers(network.n_trainable)), 1e-4
+        push = step * np.eye(network.n_trainable)[k]
+        costs = [qeqprop.predict(network, theta + s * push, where[2], solver=solver)[0] @ weights for s in (1, -1)]
+        assert exact.values[k] == pytest.approx((costs[0] - costs[1]) / (2 * step), abs=1e-7)
+        for rule, order in ((OneSidedNudging, 1), (SymmetricNudging, 2)):
+            errors = [np.linalg.norm(found(rule(beta)).values - exact.values) for beta in (0.004, 0.008)]
+            assert np.log2(errors[1] / errors[0]) == pytest.approx(order, abs=0.1)
+        beta = 0.7
+        slope = (surrogate(beta, theta + push) - surrogate(beta, theta - push)) / (2 * step)
+        assert found(OneSidedNudging(beta)).values[k] == pytest.approx(slope, abs=1e-6)
+        assert surrogate(beta, theta) <= exact.loss + 1e-12 <= surrogate(-beta, theta) + 2e-12
+
+
 # --- the diagonal limit --------------------------------------------------------------------------------------------
 
 
@@ -376,6 +413,10 @@ validate_every = 80
     )
     experiment = qeqprop.Experiment.load(path)
     assert experiment.check().sites == 4
+    with pytest.raises(ValueError, match="asks for complex nudges, which Gibbs cannot settle"):
+        qeqprop.Experiment.load(path, ["rule.use=holomorphic:Holomorphic"])
+    with pytest.raises(ValueError, match="device: must be left out with the solver Gibbs"):
+        qeqprop.Experiment.load(path, ["device.use=aer:Aer", "device.shots=10"])
     run = experiment.run(tmp_path / "runs")
     assert run.metrics["validation_accuracy"] == 1.0
     assert run.shots > 0

@@ -211,7 +211,8 @@ def _sample(
     keys = _keys(key, rows, blocks, rungs * members)
     spins = _first(problem, keys, method, start, members, length.chains)
     active = np.any(problem.coefficients != 0, axis=0)
-    tables, graph, colours = structure_of(problem.holds, active)
+    structure = structure_of(problem.holds, active)
+    tables, graph, colours = tuple(structure.tables), tuple(structure.graph), structure.blocks
     order = colours if method.blocks else np.arange(problem.n_sites)
     inverse = 1.0 / np.array(method.temperatures)
     push = problem.perturbation

@@ -80,7 +80,7 @@ class External:
         sums, joint = np.zeros(shape), np.zeros(shape if push is not None else (0, *shape[1:]))
         series = np.zeros((spins.rows, 2, 1, reads))
         tracked = np.zeros_like(spins.coefficients) if push is None else push
-        sum_up(tables_of(spins.holds), spins.coefficients, tracked, draws, sums, joint, series, 0, spins.rows)
+        sum_up(tuple(tables_of(spins.holds)), spins.coefficients, tracked, draws, sums, joint, series, 0, spins.rows)
         found = ChainSums(1, sums, None if push is None else joint, series)
         quality = certificate(found, np.inf)
         return Solution(

@@ -90,9 +90,22 @@ def warm_up() -> dict[str, Callable[[], None]]:
             known = thermal.outline(layout, coefficients, 1.0, 1)
             thermal.thermal_moments(layout, coefficients, 1.0, known, seeds, coefficients, 1e-6)
 
+    def samplers() -> None:
+        from qeqprop.engine.spin_sweeps import HEAT_BATH, first_spins, run_chains, sum_up
+
+        pair, tables = np.array([0, 1, 2]), (np.array([0, 2]), np.array([0, 1]))
+        graph, order, one = (pair, np.zeros(2, dtype=np.int64), pair, np.array([1, 0])), np.arange(2), np.ones((1, 1))
+        keys, spins = np.ones((1, 1, 4), dtype=np.uint64), np.empty((1, 1, 2, 4), dtype=np.int8)
+        draws = np.empty((1, 1, 2, 2), dtype=np.int8)
+        first_spins(keys[0], spins[0])
+        schedule, rungs = np.array([0, 1, 1, 0]), np.array([1.0, 0.5])
+        run_chains(graph, tables, order, one, rungs, keys, HEAT_BATH, schedule, spins, draws, 0, 1)
+        sum_up(tables, one, one, draws, np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), np.zeros((1, 2, 1, 2)), 0, 1)
+
     return {
         "small networks, side by side": part(4, 8),
         "larger networks": part(8, 1),
         "Gibbs states": gibbs,
         "circuits": circuits,
+        "samplers of Ising spins": samplers,
     }
