@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,7 @@ _SHOW_HELP = """Show the numbers of a profile, and draw the chip into NAME.png.
 Examples:
   qeqprop profile show kingston_8
   qeqprop profile show FakeKingston --sites 6        marks the six connected qubits with the least errors
+  qeqprop profile show FakeKingston --file run.toml  marks where the network of a run file goes, and its couplings
   qeqprop profile show berlin_9 --no-picture
 """
 _SNAPSHOT_HELP = """Cut a calibration from a machine and write it as a profile.
@@ -60,6 +62,8 @@ the canary is the circuit of a job and its inverse, ideally back at zero, whose 
 Nothing is written.
 """
 
+Couplings = Sequence[tuple[int, int]]
+
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A profile, or a whole machine such as FakeKingston.")]
@@ -83,6 +87,7 @@ def list_profiles() -> None:
 def show(
     name: Name,
     sites: Annotated[int, typer.Option(min=0, help="Mark so many connected qubits with the least errors.")] = 0,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="Mark where a run file's network goes.")] = None,
     draw: Annotated[bool, typer.Option("--picture/--no-picture", help="Draw the chip.")] = True,
 ) -> None:
     """Shows a profile."""
@@ -101,13 +106,16 @@ def show(
         for line in qubit_lines(calibration):
             typer.echo(line)
         chosen = best_qubits(calibration, sites) if sites else ()
-        if chosen:
+        couplings: Couplings = ()
+        if file is not None:
+            chosen, couplings = _placed(file, _with_suffix(name))
+        elif chosen:
             typer.echo(f"\nThe best {sites} connected qubits: {', '.join(map(str, chosen))}")
         if draw:
             from qeqprop.chip_drawing import chip
 
             path = Path(f"{Path(name).stem}.png")
-            chip(calibration, sites=chosen).savefig(path, dpi=150, bbox_inches="tight")
+            chip(calibration, sites=chosen, couplings=couplings).savefig(path, dpi=150, bbox_inches="tight")
             typer.echo(f"drawn: {path}")
 
 
@@ -191,6 +199,28 @@ def rehearse(
                 label = metric.replace("validation", "test").replace("_", " ")
                 typer.echo(f"{label}: {pair.noisy.metrics[metric]:.4g} noisy, {pair.ideal.metrics[metric]:.4g} ideal")
         typer.echo(_described(through))
+
+
+def _placed(file: Path, profile: str) -> tuple[tuple[int, ...], Couplings]:
+    """Where the network of a run file goes on a machine, and its couplings; says what its circuit becomes there."""
+    from qeqprop.experiment import Experiment
+    from qeqprop.interfaces import Network
+    from qeqprop.placement_report import circuit_of, placement_report
+    from qeqprop.training import initial_theta
+
+    setup = Experiment.load(file, [f'device={{profile="{profile}"}}']).setup
+    assert setup.device is not None  # it was set
+    if not isinstance(setup.network, Network):
+        fail(f"error: {file}: the network is not a quantum one, and runs on no machine.")
+    theta = initial_theta(setup.network, seed=setup.seed, scale=setup.plan.initial_scale)
+    circuit = circuit_of(setup.solver, setup.network, theta, setup.data.train.x[:1])
+    report = None if circuit is None else placement_report(setup.device, circuit)
+    if report is None:
+        fail(f"error: {file}: what its solver runs is not known beforehand.")
+    typer.echo(f"\n{report}")
+    support = setup.network.strings.x | setup.network.strings.z
+    pairs = {(sites[0], sites[1]) for row in support if len(sites := row.nonzero()[0].tolist()) == 2}
+    return report.begin, sorted(pairs)
 
 
 def _described(through: Damping) -> str:

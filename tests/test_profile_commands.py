@@ -62,6 +62,17 @@ def test_show_prints_numbers_and_draws(here):
     assert [path.name for path in here.iterdir()] == ["kingston_8.png"]
 
 
+def test_show_marks_where_a_run_file_goes(here):
+    experiment = Path(__file__).parents[1] / "experiments" / "iris_on_a_chip.toml"
+    found = profile("show", "FakeTorino", "--file", experiment)
+    assert found.exit_code == 0, found.output
+    assert "20 two-qubit gates in 12 rounds, no swaps" in found.output
+    assert (here / "FakeTorino.png").is_file()
+    refused = profile("show", "kingston_8", "--file", experiment.with_name("iris.toml"))
+    assert refused.exit_code == 2
+    assert "must be left out with the solver Exact" in refused.output
+
+
 def test_show_of_settings_prints_them(here):
     (here / "chosen.toml").write_text('use = "aer:Aer"\nshots = 7')
     output = profile("show", "chosen").output
