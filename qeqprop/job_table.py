@@ -150,11 +150,15 @@ class JobTable:
         return [Job(*row) for row in rows]
 
     def summary(self) -> dict[str, float]:
-        """What was asked of devices: ``jobs``, and ``canary_ideal`` and ``canary_value`` on average where measured."""
+        """What was asked of devices: ``jobs``; ``canary_ideal`` and ``canary_value`` on average where measured;
+        ``machine_seconds`` where they are paid for.
+        """
         number, ideal, value = self._connection.execute(
             "SELECT count(shots), avg(canary_ideal), avg(canary_value) FROM jobs"
         ).fetchone()
         result: dict[str, float] = {"jobs": number} if number else {}
+        if self.remote_jobs():
+            result["machine_seconds"] = self.spent_seconds()
         return result if value is None else result | {"canary_ideal": ideal, "canary_value": value}
 
     def recall(self, name: str) -> Mapping[str, Any] | None:

@@ -23,8 +23,8 @@ def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Returns:
         ``name``; ``steps`` done and ``steps_wanted``; ``finished``; ``parts`` (family -> name); ``first_loss`` and
         ``best_loss``; ``loss``, ``shots`` and all metrics of the last step; ``jobs`` of a device, and
-        ``canary_ideal`` and ``canary_value`` of a noisy one; for a classification
-        ``logistic_regression``, see `logistic_accuracy`; ``versions`` at the beginning.
+        ``canary_ideal`` and ``canary_value`` of a noisy one, ``machine_seconds`` of one that is paid for;
+        for a classification ``logistic_regression``, see `logistic_accuracy`; ``versions`` at the beginning.
 
     Raises:
         LedgerError: if this is not a run folder.

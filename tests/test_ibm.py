@@ -12,11 +12,14 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.circuit.library import RZZGate, XGate
 from qiskit.quantum_info import PauliList
+from qiskit.transpiler import InstructionProperties, Target
 
 sys.path.insert(0, str(Path(__file__).parent / "contracts"))
 from test_devices import dense_answer, question
@@ -27,7 +30,7 @@ from qeqprop.cli import app
 from qeqprop.counts import as_sampling
 from qeqprop.devices.ibm import IBM
 from qeqprop.experiment import Experiment
-from qeqprop.ibm_jobs import MAX_BYTES, payload_bytes
+from qeqprop.ibm_jobs import MAX_BYTES, check_pubs, from_raw, payload_bytes, survival, to_raw
 from qeqprop.interfaces import Measurement, PhysicsWarning
 from qeqprop.job_table import in_memory
 from qeqprop.ledger import read_run
@@ -174,6 +177,41 @@ def test_large_calls_are_several_jobs_and_one_answer(start, monkeypatch, undistu
     assert answer.expectations.values.shape == (2, 1)
     assert answer.shots == 2 * (2 * 50 + 50)
     assert answer.expectations.values[0] == undisturbed[0]
+
+
+def test_errors_that_are_not_finite_are_replaced_by_a_bound():
+    """As extrapolation leaves them: the widest error of the job, and no less than its shots allow."""
+    measurement = small()
+    stds = np.array([[0.02, np.inf, 0.3], [0.02, 0.1, np.nan]])
+    pubs = [SimpleNamespace(data=SimpleNamespace(evs=np.full((2, 3), 0.5), stds=stds))]
+    pubs.append(SimpleNamespace(data=SimpleNamespace(evs=np.ones((1, 2)), stds=np.full((1, 2), np.inf))))
+    found = from_raw("estimator", to_raw(pubs), measurement, 2, 100)
+    assert np.all(found.expectations.values == 1.5)
+    assert np.all(np.isfinite(found.expectations.std_errors))
+    assert np.all(found.expectations.std_errors >= 0.3)
+    assert found.canary.std_error == 0.3
+
+
+def test_broken_gates_angles_out_of_range_and_what_a_machine_does_not_have_are_refused():
+    target = Target(num_qubits=2, dt=1e-9)
+    target.add_instruction(RZZGate(Parameter("t")), {(0, 1): InstructionProperties(error=0.01)}, name="rzz")
+    target.add_instruction(XGate(), {(0,): InstructionProperties(error=1.0), (1,): InstructionProperties(error=0.0)})
+    circuit = QuantumCircuit(2)
+    circuit.rzz(Parameter("theta_000"), 0, 1)
+    check_pubs([(circuit, np.array([[0.0], [np.pi / 2]]), 10)], target, "it")
+    with pytest.raises(ValueError, match="out of the range from 0 to pi/2 that it has"):
+        check_pubs([(circuit, np.array([[0.1], [-0.1]]), 10)], target, "it")
+    with pytest.raises(ValueError, match="must be finite"):
+        check_pubs([(circuit, np.array([[np.nan]]), 10)], target, "it")
+    for gate, message in (
+        ("x", "x on qubits .0,., which is broken on it"),
+        ("h", "h on qubits .0,., which it does not"),
+    ):
+        other = QuantumCircuit(2)
+        getattr(other, gate)(0)
+        with pytest.raises(ValueError, match=message):
+            check_pubs([(other, None, 10)], target, "it")
+    assert survival(circuit, target) == pytest.approx(0.99)
 
 
 def test_a_payload_is_measured(start):
