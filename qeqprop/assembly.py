@@ -36,8 +36,9 @@ from qeqprop.interfaces import (
 )
 from qeqprop.measurement_count import demands
 from qeqprop.names import suggestion
+from qeqprop.optimizers import Schedule
 from qeqprop.parts import Part, build, read_arguments, read_part
-from qeqprop.propagation import MEASURING_RESPONSES, check_kind
+from qeqprop.propagation import MEASURING_RESPONSES, at_temperature, check_kind
 from qeqprop.runfile import Problem, RunFile
 from qeqprop.snapshots import profile_checksum, profile_text, settings_of
 from qeqprop.solvers.adiabatic import Adiabatic
@@ -106,6 +107,7 @@ class Setup:
         versions: of the programs, and of the user's own modules, that the numbers depend on.
         seed: of all random streams.
         plan: the table ``[train]``.
+        temperature: its schedule of the solver's temperature, if it has one.
     """
 
     resolved: Mapping[str, Any]
@@ -120,6 +122,7 @@ class Setup:
     penalty: Penalty | None
     device: Device | None
     plan: TrainingPlan
+    temperature: Schedule | None = None
 
 
 def assemble(file: RunFile) -> Setup:
@@ -135,12 +138,16 @@ def assemble(file: RunFile) -> Setup:
     seed = _read_head(file, problems)
     parts = {name: part for name in _PARTS if (part := _read_part(file, name, problems)) is not None}
     plan = _read_plan(file, problems)
+    cooling = _read_temperature(file, problems)
     built: dict[str, Any] = {name: build(part, problems) for name, part in parts.items()}
+    temperature: Schedule | None = None if cooling is None else build(cooling, problems)
     if plan is not None:
         problems += _misfits(built.get("network"), built.get("data"), built.get("loss"), plan)
     built = {"penalty": None, "device": None} | built
     if not problems and plan is not None:
         problems += _refusals(built, plan)
+        if temperature is not None:
+            problems += _unheatable(built["solver"], temperature, plan)
     if problems or plan is None:
         raise file.error(problems)
     resolved: dict[str, Any] = {"schema": SCHEMA, "seed": seed}
@@ -150,11 +157,13 @@ def assemble(file: RunFile) -> Setup:
     resolved["train"] = {
         name: value for name, value in vars(plan).items() if value is not None and name != "budget_seconds"
     }
+    if cooling is not None:
+        resolved["train"]["temperature"] = cooling.resolved()
     versions = _versions(parts.values())
     if built["device"] is not None:
         client = "qiskit-ibm-runtime" if isinstance(built["device"], IBM) else "qiskit-aer"
         versions[client] = metadata.version(client)
-    return Setup(resolved=resolved, versions=versions, seed=seed, plan=plan, **built)
+    return Setup(resolved=resolved, versions=versions, seed=seed, plan=plan, temperature=temperature, **built)
 
 
 def rebuild(name: str, resolved: Mapping[str, Any], beside: Path) -> Any:
@@ -216,8 +225,18 @@ def _read_plan(file: RunFile, problems: list[Problem]) -> TrainingPlan | None:
         problems.append(Problem(("train",), wrong))
         return None
     before = len(problems)
-    arguments = read_arguments(("train",), cast(dict[str, Any], table), TrainingPlan, problems)
+    table = {name: value for name, value in cast(dict[str, Any], table).items() if name != "temperature"}
+    arguments = read_arguments(("train",), table, TrainingPlan, problems)
     return TrainingPlan(**arguments) if len(problems) == before else None
+
+
+def _read_temperature(file: RunFile, problems: list[Problem]) -> Part | None:
+    """The schedule ``[train] temperature``, which the solver's temperature follows."""
+    table: Any = file.tree.get("train")
+    if not isinstance(table, dict) or "temperature" not in table:
+        return None
+    value = cast(dict[str, Any], table)["temperature"]
+    return read_part(("train", "temperature"), value, None, problems, "qeqprop.optimizers")
 
 
 def _misfits(
@@ -273,6 +292,15 @@ def _refusals(built: Mapping[str, Any], plan: TrainingPlan) -> Iterator[Problem]
         yield Problem(("rule",), f"asks for a response, which {name} cannot give: {advice}")
     if wanted.complex and isinstance(solver, _WITHOUT_COMPLEX_NUDGES):
         yield Problem(("rule",), f"asks for complex nudges, which {name} cannot settle: {advice}")
+
+
+def _unheatable(solver: Solver, temperature: Schedule, plan: TrainingPlan) -> Iterator[Problem]:
+    """What is wrong with a schedule of temperatures, at its beginning or its end."""
+    try:
+        for step in (1, plan.steps):
+            at_temperature(solver, temperature(step - 1))
+    except ValueError as error:
+        yield Problem(("train", "temperature"), str(error))
 
 
 def _checksums(table: Any) -> Any:

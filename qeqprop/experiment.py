@@ -280,6 +280,7 @@ class Experiment:
             batch=setup.plan.batch,
             seed=setup.seed,
             initial_scale=setup.plan.initial_scale,
+            temperature=setup.temperature,
             validation=setup.data.test if len(setup.data.test.x) else None,
             validate_every=setup.plan.validate_every,
             classification=bool(setup.data.classes),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from itertools import count
 from secrets import randbits
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -259,6 +259,22 @@ def predict(
 ) -> FloatArray:
     """The outputs ``y_k = <O_k>`` of the free state, (batch, n_outputs), for x (batch, n_inputs)."""
     return np.real(measure_outputs(network, theta, x, solver=solver, device=device, seed=seed)[0].values)
+
+
+def at_temperature(solver: Solver | None, temperature: float) -> Solver:
+    """The same solver at another temperature; one that wraps a solver passes it on.
+
+    Raises:
+        ValueError: if the solver has no temperature, or refuses this one.
+    """
+    solver = _SOLVER if solver is None else solver
+    names = {entry.name for entry in fields(solver)} if is_dataclass(solver) else set[str]()
+    if "temperature" in names:
+        return replace(cast(Any, solver), temperature=temperature)
+    if "solver" in names:
+        wrapper = cast(Any, solver)
+        return replace(wrapper, solver=at_temperature(wrapper.solver, temperature))
+    raise ValueError(f"Solver {type(solver).__name__} has no temperature: use Exact, Typical or Thermofield.")
 
 
 def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:

@@ -24,8 +24,8 @@ from qeqprop.interfaces import (
     Solver,
 )
 from qeqprop.losses import accuracy
-from qeqprop.optimizers import adam
-from qeqprop.propagation import gradient, measure_outputs
+from qeqprop.optimizers import Schedule, adam
+from qeqprop.propagation import at_temperature, gradient, measure_outputs
 
 # second entry of the key of each random stream, so that no two purposes share one
 _INITIAL, _BATCHES, _GRADIENT, _VALIDATION = range(4)
@@ -94,6 +94,7 @@ def train(
     classification: bool = False,
     penalty: Penalty | None = None,
     device: Device | None = None,
+    temperature: Schedule | None = None,
     resume: TrainingState | None = None,
 ) -> Iterator[TrainingState]:
     """Yields the state after each of ``steps`` updates; stop early by leaving the loop.
@@ -117,6 +118,8 @@ def train(
         classification: also report accuracies.
         penalty: a function of theta added to the loss.
         device: where the circuits of the solver run; the compiled simulator by default.
+        temperature: a schedule that the solver's temperature follows, step by step; validations too. What is computed
+            after training has the solver's own temperature.
         resume: go on after this state.
 
     Raises:
@@ -139,6 +142,7 @@ def train(
         if resume is not None:
             current, memory, shots, first = resume.theta, resume.optimizer_state, resume.shots, resume.step + 1
         for step in range(first, steps + 1):
+            settling = solver if temperature is None else at_temperature(solver, temperature(step - 1))
             chosen = minibatch(len(x), batch, seed=seed, step=step, group=loss.group)
             found = gradient(
                 network,
@@ -147,7 +151,7 @@ def train(
                 y[chosen],
                 loss=loss,
                 rule=rule,
-                solver=solver,
+                solver=settling,
                 penalty=penalty,
                 device=device,
                 seed=seed,
@@ -168,7 +172,7 @@ def train(
                     current,
                     validation,
                     loss=loss,
-                    solver=solver,
+                    solver=settling,
                     device=device,
                     classification=classification,
                     key=(seed, step),

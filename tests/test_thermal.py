@@ -22,13 +22,16 @@ from qeqprop.interfaces import PauliSums
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.operators import term, total
 from qeqprop.pauli_products import products
+from qeqprop.propagation import at_temperature
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
+from qeqprop.runfile import RunFileError
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.equal_time import EqualTime
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
+from qeqprop.training import initial_theta
 
 NO_INPUT, NO_TARGET = np.zeros((1, 0)), np.zeros((1, 0))
 ORDERS = {"one-sided": 1, "symmetric": 2, "richardson": 4}
@@ -242,3 +245,57 @@ def test_an_isolated_thermal_state_misses_the_covariance_of_its_levels():
     assert np.max(np.abs(missing)) > 0.1 * np.max(np.abs(found))
     with pytest.raises(ValueError, match=r"`temperature` must be 0 .* misses -\(1/T\) Cov_p"):
         Adiabatic(temperature=0.5)
+
+
+# --- a schedule of temperatures -----------------------------------------------------------------------------------
+
+COOLING = """schema = 1
+[network]
+use = "transverse_ising:transverse_ising"
+sites = 3
+n_inputs = 2
+[data]
+use = "boolean:xor"
+[solver]
+use = "exact:Exact"
+temperature = 0.5
+[train]
+steps = 3
+temperature = { use = "exponential", start = 2.0, rate = 0.5 }
+"""
+
+
+def test_a_run_cools_as_its_schedule_says_and_any_state_goes_on(tmp_path):
+    path = tmp_path / "cooling.toml"
+    path.write_text(COOLING)
+    experiment = qeqprop.Experiment.load(path)
+    assert experiment.setup.resolved["train"]["temperature"] == {"use": "exponential", "start": 2.0, "rate": 0.5}
+    run = experiment.run(tmp_path / "runs")
+    setup = experiment.setup
+    theta = initial_theta(setup.network)
+    memory = setup.optimizer.init(theta)
+    for temperature in (2.0, 1.0, 0.5):
+        x, y = setup.data.train
+        found = qeqprop.gradient(setup.network, theta, x, y, loss=setup.loss, solver=Exact(temperature=temperature))
+        theta, memory = setup.optimizer.update(found.values, memory, theta)
+    np.testing.assert_array_equal(run.theta, theta)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('use = "exact:Exact"\ntemperature = 0.5', 'use = "dmrg:DMRG"', "train.temperature: Solver DMRG has no temp"),
+        ('use = "exponential"', 'use = "exponentiol"', "did you mean 'exponential'"),
+        ("rate = 0.5", "rate = 1.5", "train.temperature.rate: "),
+    ],
+)
+def test_a_schedule_that_does_not_fit_is_refused(tmp_path, old, new, message):
+    path = tmp_path / "cooling.toml"
+    path.write_text(COOLING.replace(old, new))
+    with pytest.raises(RunFileError, match=message):
+        qeqprop.Experiment.load(path)
+
+
+def test_wrapped_solvers_take_a_temperature():
+    solver = at_temperature(EqualTime(Sampled(Exact(temperature=1.0))), 0.3)
+    assert solver == EqualTime(Sampled(Exact(temperature=0.3)))
