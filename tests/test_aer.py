@@ -124,11 +124,13 @@ def test_bad_settings_are_refused(make, message):
         make()
 
 
-def test_circuits_that_measure_are_refused():
+def test_circuits_that_measure_on_their_way_are_refused_with_noise():
     circuit = QuantumCircuit(1, 1)
     circuit.measure(0, 0)
-    with pytest.raises(ValueError, match="`circuit` must not measure"):
-        Aer().run(Measurement(circuit, np.zeros((1, 0)), PauliList(["Z"]), np.ones((1, 1, 1))), shots=10, key=(1,))
+    measurement = Measurement(circuit, np.zeros((1, 0)), PauliList(["IZ"]), np.ones((1, 1, 1)))
+    noise = NoiseModel.from_backend(GenericBackendV2(5, seed=1))
+    with pytest.raises(ValueError, match="`circuit` must not measure on this device"):
+        Aer(noise=noise).run(measurement, shots=10, key=(1,))
 
 
 def test_the_noise_of_a_backend_is_taken_with_the_gates_it_knows():
