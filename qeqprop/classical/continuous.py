@@ -1,9 +1,9 @@
 """Networks of continuous variables: any smooth energy ``E(s; theta, x)`` with its first derivatives.
 
-To add an energy, write one dataclass with the members of `SmoothEnergy` and hand it to `ContinuousNetwork`. Higher
-derivatives are found by `jets`, exactly, as long as the methods are written with ``+ - * / @``, slices, sums and the
-functions that jets know. `tests/contracts/test_energies.py` compares every energy of this package with finite
-differences.
+To add an energy, write one dataclass with the members of `SmoothEnergy` and hand it to `ContinuousNetwork`; for a small
+one the energy alone is enough (`energy_function.from_energy`). Higher derivatives are found by `jets`, exactly, as long
+as the methods are written with ``+ - * / @``, slices, sums and the functions that jets know.
+`tests/contracts/test_energies.py` compares every energy of this package with finite differences.
 """
 
 from __future__ import annotations

@@ -39,6 +39,15 @@ def derivative(function: Callable[[Numbers], Numbers], point: FloatArray, *direc
     return answer.parts[-1]
 
 
+def deepened(point: Numbers, direction: FloatArray) -> Jet:
+    """The point with one more direction, the last one; the point may be a jet already."""
+    own = point.parts if isinstance(point, Jet) else np.asarray(point, dtype=np.float64)[None]
+    parts = np.zeros((2 * len(own), *own.shape[1:]))
+    parts[: len(own)] = own
+    parts[len(own)] = direction
+    return Jet(parts)
+
+
 class Jet:
     """An array whose entries have the parts 1, e_1, e_2, e_1 e_2, ..: part ``m`` multiplies the e_i of m's bits."""
 

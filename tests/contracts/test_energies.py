@@ -20,7 +20,8 @@ def networks():
         module = import_module(f"qeqprop.classical.{info.name}")
         for name, thing in vars(module).items():
             own = inspect.isfunction(thing) and thing.__module__ == module.__name__
-            if own and inspect.signature(thing).return_annotation == "ContinuousNetwork":
+            makes = own and inspect.signature(thing).return_annotation == "ContinuousNetwork"
+            if makes and thing.__name__ != "from_energy":  # which needs an energy
                 found[f"{info.name}:{name}"] = thing()
     return found
 
