@@ -51,6 +51,7 @@ from qeqprop.solvers.sampled import Sampled
 from qeqprop.solvers.thermofield import Thermofield
 from qeqprop.solvers.typical import Typical
 from qeqprop.solvers.variational import Variational
+from qeqprop.training import TrainingState, train
 
 SCHEMA = 1
 _PARTS: Mapping[str, tuple[type, str | None]] = {
@@ -123,6 +124,31 @@ class Setup:
     device: Device | None
     plan: TrainingPlan
     temperature: Schedule | None = None
+
+    def train(
+        self, device: Device | None, *, resume: TrainingState | None = None, shorter: TrainingPlan | None = None
+    ) -> Iterator[TrainingState]:
+        """The training that the run file describes, perhaps by a ``shorter`` plan; see `training.train`."""
+        plan = self.plan if shorter is None else shorter
+        return train(
+            self.network,
+            self.data.train,
+            loss=self.loss,
+            rule=self.rule,
+            solver=self.solver,
+            optimizer=self.optimizer,
+            penalty=self.penalty,
+            device=device,
+            steps=plan.steps,
+            batch=plan.batch,
+            seed=self.seed,
+            initial_scale=plan.initial_scale,
+            temperature=self.temperature,
+            validation=self.data.test if len(self.data.test.x) else None,
+            validate_every=plan.validate_every,
+            classification=bool(self.data.classes),
+            resume=resume,
+        )
 
 
 def assemble(file: RunFile) -> Setup:

@@ -246,7 +246,7 @@ class Experiment:
             return Run(run_folder, last.theta, last.loss, last.metrics, last.shots, resumed_from)
 
     def _states(self, last: Step | None, ledger: Ledger) -> Iterator[TrainingState]:
-        from qeqprop.training import TrainingState, train
+        from qeqprop.training import TrainingState
 
         device = self.setup.device
         if device is not None and not device.reads_states:  # what the simulator computes is the same again
@@ -266,26 +266,7 @@ class Experiment:
                 shots=last.shots,
                 gradient=None,
             )
-        setup = self.setup
-        return train(
-            setup.network,
-            setup.data.train,
-            loss=setup.loss,
-            rule=setup.rule,
-            solver=setup.solver,
-            optimizer=setup.optimizer,
-            penalty=setup.penalty,
-            device=device,
-            steps=setup.plan.steps,
-            batch=setup.plan.batch,
-            seed=setup.seed,
-            initial_scale=setup.plan.initial_scale,
-            temperature=setup.temperature,
-            validation=setup.data.test if len(setup.data.test.x) else None,
-            validate_every=setup.plan.validate_every,
-            classification=bool(setup.data.classes),
-            resume=resume,
-        )
+        return self.setup.train(device, resume=resume)
 
     @contextmanager
     def _stoppable(self) -> Generator[threading.Event, None, None]:

@@ -10,7 +10,7 @@ that prefer one bit add a constant, which damps nothing: it is fitted and left o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from qeqprop.assembly import Setup
 from qeqprop.devices.statevector import Statevector
 from qeqprop.interfaces import Canary, Device, FloatArray, Measured, Measurement, Network
 from qeqprop.propagation import measure_outputs
-from qeqprop.training import TrainingState, train
+from qeqprop.training import TrainingState
 
 ROWS = 64
 """Samples that the damping is found from, at most."""
@@ -106,7 +106,8 @@ def side_by_side(setup: Setup, device: Device, *, shots: int, steps: int) -> Ite
         steps: of both.
     """
     heard = Listening(device)
-    noisy, ideal = (_states(setup, one, steps) for one in (heard, Statevector(shots=shots)))
+    plan = replace(setup.plan, steps=steps, validate_every=steps)
+    noisy, ideal = (setup.train(one, shorter=plan) for one in (heard, Statevector(shots=shots)))
     known = 0
     for with_noise, without in zip(noisy, ideal, strict=True):
         values = [canary.value for canary in heard.canaries[known:]]
@@ -147,27 +148,6 @@ def slope(exact: FloatArray, noisy: FloatArray, std_errors: FloatArray) -> tuple
     if square <= 0.0:
         return float("nan"), float("inf")
     return float(np.sum(apart * noisy)) / square, float(np.sqrt(np.sum((apart * std_errors) ** 2))) / square
-
-
-def _states(setup: Setup, device: Device, steps: int) -> Iterator[TrainingState]:
-    plan = setup.plan
-    return train(
-        setup.network,
-        setup.data.train,
-        loss=setup.loss,
-        rule=setup.rule,
-        solver=setup.solver,
-        optimizer=setup.optimizer,
-        penalty=setup.penalty,
-        device=device,
-        steps=steps,
-        batch=plan.batch,
-        seed=setup.seed,
-        initial_scale=plan.initial_scale,
-        validation=setup.data.test if len(setup.data.test.x) else None,
-        validate_every=steps,
-        classification=bool(setup.data.classes),
-    )
 
 
 def _cosine(first: TrainingState, second: TrainingState) -> float:

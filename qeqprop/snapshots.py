@@ -116,7 +116,7 @@ def bundled(name: str, qubits: Sequence[int] | None = None) -> Calibration:
         from qiskit_ibm_runtime import fake_provider
     except ImportError:
         raise ValueError(
-            f"Argument `machine` is {name!r}, which needs qiskit-ibm-runtime: install qeqprop[ibm], "
+            f"Argument `machine` is {name!r}, which needs qiskit-ibm-runtime: pip install qiskit-ibm-runtime, "
             "or take one of the stored calibrations (`qeqprop profile list`)."
         ) from None
     source = f"{name} of qiskit-ibm-runtime {version('qiskit-ibm-runtime')} (Apache-2.0)"
@@ -137,7 +137,9 @@ def from_account(machine: str, qubits: Sequence[int] | None = None, *, instance:
     try:
         from qiskit_ibm_runtime import QiskitRuntimeService
     except ImportError:
-        raise ValueError("A machine can only be asked with qiskit-ibm-runtime: install qeqprop[ibm].") from None
+        raise ValueError(
+            "A machine can only be asked with qiskit-ibm-runtime: pip install qiskit-ibm-runtime."
+        ) from None
     try:
         backend = QiskitRuntimeService(instance=instance).backend(machine)
     except Exception as error:  # of the client, the network or the service: what it says may hold what is secret
