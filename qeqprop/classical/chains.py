@@ -7,57 +7,16 @@ Expectations are averages over chains, the response is the covariance ``-(1/T) C
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import ceil
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
 
 from qeqprop.checks import check_fields
-from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
-from qeqprop.classical._spins import SpinProblem, spin_problem, structure_of
-from qeqprop.engine.compilation import announced
-from qeqprop.engine.spin_sweeps import BLOCK, HEAT_BATH, METROPOLIS, first_spins, run_chains, sum_up
-from qeqprop.engine.threads import get_threads, run
-from qeqprop.interfaces import Equilibria, FloatArray, IntArray, Measure, PhysicsWarning, Solution, Start, refuse_device
-
-SpinArray = NDArray[np.int8]
-
-_BYTES = 2**27
-"""Samples kept at a time: they are added up and forgotten."""
-
-_MOST_SAMPLES = 10**7
-
-
-class _Method(NamedTuple):
-    """How chains move.
-
-    Attributes:
-        name: of the solver, for messages.
-        kind: of an update.
-        blocks: whether a sweep goes colour by colour.
-        temperatures: the sampled one first, then those that are exchanged with it.
-    """
-
-    name: str
-    kind: int
-    blocks: bool
-    temperatures: Sequence[float]
-
-
-class _Length(NamedTuple):
-    """How long: chains, sweeps before the first sample, samples of each chain, sweeps between them, bound on R-hat."""
-
-    chains: int
-    burn_in: int
-    samples: int
-    thin: int
-    r_hat: float
+from qeqprop.classical._lockstep import Length, Method, settle_by_chains
+from qeqprop.engine.spin_sweeps import HEAT_BATH, METROPOLIS
+from qeqprop.interfaces import Equilibria, Measure, Solution, refuse_device
 
 
 @dataclass(frozen=True)
@@ -97,9 +56,9 @@ class Gibbs:
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
         refuse_device("Gibbs", measure)
-        method = _Method("Gibbs", HEAT_BATH, True, (self.temperature,))
-        length = _Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
-        return _solve(problem, method, length, precision)
+        method = Method("Gibbs", HEAT_BATH, True, (self.temperature,))
+        length = Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
+        return settle_by_chains(problem, method, length, precision)
 
 
 @dataclass(frozen=True)
@@ -128,9 +87,9 @@ class Metropolis:
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
         refuse_device("Metropolis", measure)
-        method = _Method("Metropolis", METROPOLIS, False, (self.temperature,))
-        length = _Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
-        return _solve(problem, method, length, precision)
+        method = Method("Metropolis", METROPOLIS, False, (self.temperature,))
+        length = Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
+        return settle_by_chains(problem, method, length, precision)
 
 
 @dataclass(frozen=True)
@@ -172,137 +131,6 @@ class Tempering:
         """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
         refuse_device("Tempering", measure)
         ladder = np.geomspace(self.temperature, self.hottest, self.rungs).tolist()
-        method = _Method("Tempering", HEAT_BATH, True, ladder)
-        length = _Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
-        return _solve(problem, method, length, precision)
-
-
-def _solve(problem: Equilibria, method: _Method, length: _Length, precision: float | None) -> Solution:
-    spins = spin_problem(problem, method.name)
-    found, stop = _sample(spins, method, length, problem.key, problem.start)
-    spent = length.samples
-    if precision is not None:
-        largest = _largest_error(spins, found)
-        if largest > precision:
-            length = length._replace(samples=_samples_for(precision, largest, length.samples))
-            found, stop = _sample(spins, method, length, (*problem.key, 1), Start({"spins": stop}))
-            spent += length.samples
-    quality = certificate(found, length.r_hat)
-    _judge(method.name, quality.r_hat, length)
-    return Solution(
-        expectations=averages(found, spins.observables),
-        response=None
-        if spins.perturbation is None
-        else covariances(found, spins.observables, -1.0 / method.temperatures[0]),
-        energies=found.series[:, 0].mean(axis=(1, 2)),
-        certificate=quality,
-        start=Start({"spins": stop}),
-        shots=spins.rows * length.chains * spent,
-    )
-
-
-def _sample(
-    problem: SpinProblem, method: _Method, length: _Length, key: tuple[int, ...], start: Start | None
-) -> tuple[ChainSums, SpinArray]:
-    """Runs all chains and adds up what they show; also where they stopped, (rows, chains, rungs, n_sites)."""
-    rungs, rows = len(method.temperatures), problem.rows
-    members = min(max(1, BLOCK // rungs), length.chains)
-    blocks = -(-length.chains // members)  # the last one may hold more chains than are wanted
-    keys = _keys(key, rows, blocks, rungs * members)
-    spins = _first(problem, keys, method, start, members, length.chains)
-    active = np.any(problem.coefficients != 0, axis=0)
-    structure = structure_of(problem.holds, active)
-    tables, graph, colours = tuple(structure.tables), tuple(structure.graph), structure.blocks
-    order = colours if method.blocks else np.arange(problem.n_sites)
-    inverse = 1.0 / np.array(method.temperatures)
-    push = problem.perturbation
-    tracked = np.tile(problem.observables[:1], (rows, 1)) if push is None else push
-    sums = np.zeros((rows, len(problem.holds), length.chains))
-    joint = np.zeros((0 if push is None else rows, len(problem.holds), length.chains))
-    series = np.zeros((rows, 2, length.samples, length.chains))
-    per_sample = rows * problem.n_sites * blocks * members
-    segment = max(1, min(length.samples, _BYTES // max(1, per_sample)))
-    with announced(run_chains, rungs > 1):
-        for taken in range(0, length.samples, segment):
-            count = min(segment, length.samples - taken)
-            burn = length.burn_in if taken == 0 else 0
-            done = 0 if taken == 0 else length.burn_in + taken * length.thin
-            draws = np.empty((rows, count, problem.n_sites, blocks * members), dtype=np.int8)
-            schedule = np.array([burn, count, length.thin, done])
-
-            def move(begin: int, end: int, draws: SpinArray = draws, schedule: IntArray = schedule) -> None:
-                chosen = (graph, tables, order, problem.coefficients, inverse, keys, method.kind, schedule)
-                run_chains(*chosen, spins, draws, begin, end)
-
-            _share(move, rows * blocks)
-            kept = np.ascontiguousarray(draws[..., : length.chains])
-            part = np.zeros((rows, 2, count, length.chains))
-
-            def add(begin: int, end: int, kept: SpinArray = kept, part: FloatArray = part) -> None:
-                sum_up(tables, problem.coefficients, tracked, kept, sums, joint, part, begin, end)
-
-            _share(add, rows)
-            series[:, :, taken : taken + count] = part
-    stop = spins.reshape(rows, blocks, problem.n_sites, rungs, members).transpose(0, 1, 4, 3, 2)
-    stop = np.ascontiguousarray(stop.reshape(rows, blocks * members, rungs, problem.n_sites)[:, : length.chains])
-    return ChainSums(length.samples, sums, None if push is None else joint, series), stop
-
-
-def _first(
-    problem: SpinProblem, keys: NDArray[np.uint64], method: _Method, start: Start | None, members: int, chains: int
-) -> SpinArray:
-    """Where the chains start, (rows, blocks, n_sites, lanes): random spins, or where chains like these stopped."""
-    rows, blocks, lanes = keys.shape
-    rungs = len(method.temperatures)
-    spins = np.empty((rows * blocks, problem.n_sites, lanes), dtype=np.int8)
-    first_spins(keys.reshape(-1, lanes), spins)
-    spins = spins.reshape(rows, blocks, problem.n_sites, lanes)
-    known = None if start is None else start.arrays.get("spins")
-    if known is not None and known.shape == (rows, chains, rungs, problem.n_sites):
-        padded = np.resize(np.arange(chains), blocks * members)  # the last block repeats the first chains
-        whole = known[:, padded].reshape(rows, blocks, members, rungs, problem.n_sites)
-        spins = whole.transpose(0, 1, 4, 3, 2).reshape(rows, blocks, problem.n_sites, lanes)
-    return np.ascontiguousarray(spins)
-
-
-def _keys(key: tuple[int, ...], rows: int, blocks: int, lanes: int) -> NDArray[np.uint64]:
-    """An odd number for every chain; fresh ones without a key."""
-    streams = np.random.SeedSequence(key or None).spawn(rows)
-    drawn = [stream.generate_state(blocks * lanes, np.uint64) for stream in streams]
-    return np.array(drawn, dtype=np.uint64).reshape(rows, blocks, lanes) | np.uint64(1)
-
-
-def _share(work: Callable[[int, int], None], count: int) -> None:
-    """Runs ``work(begin, end)`` on all threads, each on a part of ``count`` tasks that are as long as each other."""
-    ranks = min(get_threads(), count)
-    cuts = [count * rank // ranks for rank in range(ranks + 1)] if ranks else [0]
-    run([lambda begin=begin, end=end: work(begin, end) for begin, end in pairwise(cuts)])
-
-
-def _largest_error(problem: SpinProblem, found: ChainSums) -> float:
-    used = np.eye(problem.observables.shape[1])[np.any(problem.observables != 0, axis=0)]
-    return float(np.max(averages(found, used).std_errors, initial=0.0))
-
-
-def _samples_for(precision: float, largest: float, samples: int) -> int:
-    """How many samples of a chain bring the largest error of a string down to the precision."""
-    needed = samples * (largest / precision) ** 2
-    if needed > _MOST_SAMPLES:
-        raise ValueError(
-            f"A `precision` of {precision:.1e} would take {needed:.0f} samples of each chain, more than "
-            f"{_MOST_SAMPLES}; {samples} give {largest:.1e}."
-        )
-    return ceil(needed)
-
-
-def _judge(name: str, spread: FloatArray | None, length: _Length) -> None:
-    assert spread is not None
-    wrong = np.flatnonzero(spread >= length.r_hat)
-    if len(wrong):
-        warnings.warn(
-            f"Solver {name}: in {len(wrong)} of {len(spread)} states the chains do not agree yet (R-hat up to "
-            f"{np.max(spread[wrong]):.2f}, wanted below {length.r_hat}). Raise `burn_in` and `samples`, or use "
-            "Tempering.",
-            PhysicsWarning,
-            stacklevel=5,
-        )
+        method = Method("Tempering", HEAT_BATH, True, ladder)
+        length = Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
+        return settle_by_chains(problem, method, length, precision)
