@@ -14,6 +14,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from qeqprop.iterations import Iteration, tell
+
 Answer = TypeVar("Answer")
 
 Kind = Literal["busy", "unclear", "stale", "closed", "refused"]
@@ -94,6 +96,11 @@ class Waits:
         time.sleep(max(self.next, asked or 0.0))
 
 
+def tell_people(message: str) -> None:
+    """Says what is being waited for, to whoever wants to know."""
+    tell(Iteration(message, 0, 0, 0, 0.0, 0.0))
+
+
 def within(seconds: float, call: Callable[[], Answer]) -> Answer:
     """What a call gives, if it gives it in time.
 
@@ -145,6 +152,7 @@ def until_answered(call: Callable[[], Answer], patience: Patience, what: str, re
                     f"The service has not answered for {patience.away:.0f} seconds when asked for {what} ({trouble}). "
                     "Jobs that were posted go on; run the same again to collect them."
                 ) from None
+            tell_people(f"{what}: {trouble}; asking again")
             waits.wait(trouble.wait)
             if trouble.kind == "stale":
                 renewals += 1

@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qeqprop.interfaces import JobState, Measurement, RemoteDevice
-from qeqprop.iterations import Iteration, tell
 from qeqprop.job_table import Job, JobTable, seconds_left
-from qeqprop.patience import Answer, Patience, Refused, Trouble, Unreachable, until_answered, usual
+from qeqprop.patience import Answer, Patience, Refused, Trouble, Unreachable, tell_people, until_answered, usual
 
 MAX_POSTS = 3
-"""Of one attempt, where no search finds the job."""
+"""By one process, of a job that no search finds."""
 
 MAX_ATTEMPTS = 3
 """Of one job, where the attempts before it ended badly."""
@@ -96,29 +95,30 @@ class Submitter:
 
     def _posted(self, job: Job, question: Measurement, shots: int | None) -> Job:
         waits, begun = self._patience.waits(), time.monotonic()
+        lost = renewals = 0
         while job.job_id is None:
             found = None if job.posted is None else self._find(job)
             if found is not None:
                 return self.book.note_job(job, job_id=found)
-            if job.posts >= MAX_POSTS:
+            if lost >= MAX_POSTS:
                 raise JobFailed(
-                    f"{_named(job)} was posted {job.posts} times, and the service shows none of them. See what it "
-                    f"shows for the tag {id_tag(job)} before anything is posted again."
+                    f"{_named(job)} was posted {lost} times, and the service shows none of them. Run the same again "
+                    f"when it is well: what it shows by then for the tag {id_tag(job)} is used."
                 )
             self._await_turn()
             job = self.book.note_job(job, posted=time.time(), posts=job.posts + 1)
             try:
                 return self.book.note_job(job, job_id=self.device.post(question, shots, self._all_tags(job)))
             except Trouble as trouble:
+                lost += trouble.kind == "unclear"
+                renewals += trouble.kind in ("stale", "closed")
                 if trouble.kind != "unclear":  # nothing has happened
-                    uncounted = trouble.kind == "busy"
-                    job = self.book.note_job(job, posted=None, posts=job.posts - uncounted)
-                if trouble.kind == "refused" or (trouble.kind in ("stale", "closed") and job.posts >= MAX_POSTS):
+                    job = self.book.note_job(job, posted=None, posts=job.posts - 1)
+                if trouble.kind == "refused" or renewals > MAX_POSTS:
                     raise Refused(f"The service refused {_named(job).lower()}: {trouble}") from None
                 if trouble.kind == "busy" and time.monotonic() - begun > self._patience.away:
-                    raise Unreachable(
-                        f"The service has taken no job for {self._patience.away:.0f} s: {trouble}"
-                    ) from None
+                    seconds = f"{self._patience.away:.0f} s"
+                    raise Unreachable(f"The service has taken no job for {seconds}: {trouble}") from None
                 tell_people(f"{_named(job)}: {trouble}")
                 waits.wait(trouble.wait)
                 if trouble.kind in ("stale", "closed"):
@@ -202,11 +202,6 @@ class Submitter:
 def id_tag(job: Job) -> str:
     """The tag that no other job has."""
     return f"id-{job.tag}"
-
-
-def tell_people(message: str) -> None:
-    """Says what is being waited for, to whoever wants to know."""
-    tell(Iteration(message, 0, 0, 0, 0.0, 0.0))
 
 
 def _named(job: Job) -> str:

@@ -273,6 +273,13 @@ def test_each_fault_ends_in_the_right_result_and_no_job_more(start, undisturbed,
     assert rehearsal.faults.happened >= 1
 
 
+def test_lost_posts_and_a_lapsed_permission_are_counted_apart(start, undisturbed):
+    rehearsal = start()
+    goes_wrong(rehearsal, *(name for name in FAULTS if name.startswith("POST") and ("503" in name or "401" in name)))
+    assert np.array_equal(two_calls(device()), undisturbed)
+    assert len(rehearsal.jobs) == 2
+
+
 def test_a_service_that_fails_too_often_is_left_with_nothing_posted(start, undisturbed):
     rehearsal = start()
     rehearsal.fault("POST", POST, "status", code=500, times=3)
@@ -280,6 +287,17 @@ def test_a_service_that_fails_too_often_is_left_with_nothing_posted(start, undis
     with pytest.raises(JobFailed, match="was posted 3 times, and the service shows none of them"):
         two_calls(device(), book)
     assert not rehearsal.jobs
+    assert np.array_equal(two_calls(device(), book), undisturbed)
+    assert len(rehearsal.jobs) == 2
+
+
+def test_a_budget_stops_before_the_post_and_not_after(start):
+    rehearsal, book = start(), in_memory()
+    with pytest.raises(BudgetExceeded):
+        Recorded(device(), book, budget=1.0).run(small(), shots=None, key=(1,))
+    assert not rehearsal.jobs
+    Recorded(device(), book, budget=3.0).run(small(), shots=None, key=(1,))
+    assert len(rehearsal.jobs) == 1
 
 
 def pairs(names, number, seed):
