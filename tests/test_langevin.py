@@ -132,3 +132,22 @@ def test_nudged_chains_begin_where_the_free_ones_stopped():
     nudged = settle(np.zeros((2, 2, 2)), want=Want.OUTPUTS, start=free.start)
     assert nudged.outputs.values.shape == (2, 2, 2)
     assert np.all(nudged.outputs.values[0] != nudged.outputs.values[1])
+
+
+@pytest.mark.slow
+def test_sampled_gradients_are_unbiased_and_fall_as_one_over_the_root_of_the_samples():
+    """400 gradients of an output by covariance, at two lengths: bias below 2 standard errors, errors within 20 %."""
+    loss = losses.output(weights=[1.0, -0.5])
+    exact = qeqprop.gradient(*CASE, loss=loss, solver=Quadrature(0.5)).values
+    spreads = []
+    for samples in (15, 60):
+        solver = Langevin(0.5, chains=32, samples=samples, burn_in=60, thin=4, r_hat=3.0)
+        found = [qeqprop.gradient(*CASE, loss=loss, solver=solver, seed=s) for s in range(400)]
+        values, errors = (np.array([getattr(one, name) for one in found]) for name in ("values", "std_errors"))
+        spread = values.std(axis=0, ddof=1)
+        bias = (values.mean(axis=0) - exact) / (spread / 20)
+        assert np.all(np.abs(bias) < 2)
+        np.testing.assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), spread, rtol=0.2)
+        spreads.append(np.linalg.norm(spread))
+    exponent = np.log2(spreads[1] / spreads[0]) / 2
+    assert exponent == pytest.approx(-0.5, abs=0.06)
