@@ -25,8 +25,8 @@ from qeqprop.engine.team import teams, wait
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.engine.threads import threads as engine_threads
 from qeqprop.interfaces import FloatArray, Start, Want
-from qeqprop.propagation import bind
 from qeqprop.rules.nudging import SymmetricNudging
+from qeqprop.settling import bind
 from qeqprop.solvers.exact import Exact
 
 

@@ -38,8 +38,9 @@ from qeqprop.measurement_count import demands
 from qeqprop.names import suggestion
 from qeqprop.optimizers import Schedule
 from qeqprop.parts import Part, build, read_arguments, read_part
-from qeqprop.propagation import MEASURING_RESPONSES, at_temperature, check_kind
+from qeqprop.propagation import MEASURING_RESPONSES, at_temperature
 from qeqprop.runfile import Problem, RunFile
+from qeqprop.settling import check_kind
 from qeqprop.snapshots import profile_checksum, profile_text, settings_of
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.dmrg import DMRG

@@ -31,10 +31,11 @@ from qeqprop.interfaces import (
     Solver,
     Want,
 )
-from qeqprop.propagation import bind, gradient
+from qeqprop.propagation import gradient
 from qeqprop.rules.holomorphic import Holomorphic
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
+from qeqprop.settling import bind
 from qeqprop.solvers.exact import Exact
 from qeqprop.sweep_plots import gap_along_path
 from qeqprop.temperature_plots import error_against_temperature, free_energy_landscape

@@ -14,10 +14,10 @@ from qeqprop.devices.aer import Aer
 from qeqprop.devices.statevector import Statevector
 from qeqprop.interfaces import Loss, Want
 from qeqprop.networks.transverse_ising import transverse_ising
-from qeqprop.propagation import bind
 from qeqprop.rules._signal_noise import signal_variance, spread_variance
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
+from qeqprop.settling import bind
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled

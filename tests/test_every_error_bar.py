@@ -21,9 +21,9 @@ from qeqprop import losses
 from qeqprop.interfaces import Expectations
 from qeqprop.networks.spin_graph import spin_graph
 from qeqprop.networks.transverse_ising import transverse_ising
-from qeqprop.propagation import bind
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
 from qeqprop.rules.richardson import Richardson
+from qeqprop.settling import bind
 from qeqprop.solvers.adiabatic import Adiabatic
 
 REPETITIONS, SHOTS = 500, 200

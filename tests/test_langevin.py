@@ -12,8 +12,9 @@ from qeqprop.classical.langevin import Langevin
 from qeqprop.classical.quadrature import Quadrature
 from qeqprop.classical.xy_phases import xy_phases
 from qeqprop.interfaces import Want
-from qeqprop.propagation import bind, measure_outputs
+from qeqprop.propagation import measure_outputs
 from qeqprop.rules.nudging import SymmetricNudging
+from qeqprop.settling import bind
 
 QUARTIC = double_wells(sites=2, inputs=(0,), outputs=(0, 1), barrier=0.25, curvature=1.0)
 CASE = (QUARTIC, np.array([0.7, -0.4, 0.5]), np.array([[0.6], [-0.3]]), np.array([[1.0, -0.5], [0.2, 0.4]]))

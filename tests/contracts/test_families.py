@@ -17,7 +17,7 @@ from systems import random_network
 import qeqprop
 from qeqprop import losses
 from qeqprop.interfaces import Dataset, Equilibria, Network, PauliSums, Want
-from qeqprop.propagation import bind
+from qeqprop.settling import bind
 from qeqprop.solvers.exact import Exact
 
 NETWORKS, DATASETS = members("networks"), members("datasets")
