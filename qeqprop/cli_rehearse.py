@@ -186,8 +186,12 @@ def _bill(rehearsal: Rehearsal) -> dict[str, Any]:
 
 
 def _serve(rehearsal: Rehearsal) -> None:
-    """Says how to reach it, then what happens, until Ctrl-C."""
+    """Says how to reach it, then what happens, until Ctrl-C or a request to end."""
     import shlex
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in the background deaf to the first
+        signal.signal(number, signal.default_int_handler)
 
     offered = ", ".join(rehearsal.service.machines)
     typer.echo(f"# A stand-in of IBM's service, for practice: plan {rehearsal.service.plan}, machines {offered}.")

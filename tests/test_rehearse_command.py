@@ -39,7 +39,8 @@ batch = 1
 """
 
 
-def test_the_stand_in_says_how_to_reach_it_and_ends_with_a_bill(tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_stand_in_says_how_to_reach_it_and_ends_with_a_bill(tmp_path, ending):
     program = [sys.executable, "-c", "from qeqprop.cli import main; main()", "rehearse", "--server"]
     words = ["--machine", "kingston_8.toml", "--keep", "jobs", "--fault", "GET /catalog 503"]
     process = subprocess.Popen(program + words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -53,7 +54,7 @@ def test_the_stand_in_says_how_to_reach_it_and_ends_with_a_bill(tmp_path):
         devices = requests.get(f"{found['QISKIT_IBM_URL']}/backends", headers=headers, timeout=20).json()["devices"]
         assert [device["name"] for device in devices] == ["ibm_kingston_8"]
         assert requests.get(f"{found['GLOBAL_CATALOG_URL']}/x", timeout=20).status_code == 503
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         bill = process.communicate(timeout=20)[0]
         assert re.search(r"^jobs +0$", bill, re.M)
         assert re.search(r"^faults +1$", bill, re.M)
