@@ -148,7 +148,7 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
 
         found = Experiment.load(file, overrides or []).check()
         typer.echo(to_toml(found.resolved))
-        settings = "none, the gradient is computed" if found.settings is None else found.settings
+        settings = "none counted, the rule asks for a response" if found.settings is None else found.settings
         shots = "" if found.shots is None else f", {found.shots} shots"
         measured = f"{found.circuits} circuits{shots}"
         print_table(

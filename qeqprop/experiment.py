@@ -191,6 +191,7 @@ class Experiment:
     def _findings(self) -> Iterator[str]:
         """What is to be said of the way in which states are prepared."""
         from qeqprop.placement_report import circuit_of, placement_report
+        from qeqprop.propagation import MEASURING_RESPONSES
         from qeqprop.protocol_report import check_protocol
         from qeqprop.solvers.variational import Variational
         from qeqprop.training import initial_theta
@@ -198,6 +199,9 @@ class Experiment:
         setup = self.setup
         if not isinstance(setup.network, Network):
             return
+        if isinstance(setup.solver, MEASURING_RESPONSES):
+            name = type(setup.solver).__name__
+            yield f"note: cost: {name} measures the response by circuits that are not counted here"
         if isinstance(setup.solver, Variational) and setup.solver.angles == "device" and setup.device is not None:
             yield "note: cost: the circuits of a step are those of its final states, those of the search come on top"
         theta = initial_theta(setup.network, seed=setup.seed, scale=setup.plan.initial_scale)

@@ -210,6 +210,15 @@ def test_a_search_inside_a_step_can_be_followed(here, monkeypatch):
     assert all(" to be " in line for line in lines)
 
 
+def test_check_says_that_a_measured_response_is_not_counted(here):
+    options = ['solver={use="random_time:RandomTime"}', 'rule={use="linear_response:LinearResponse"}']
+    device = 'device={use="statevector:Statevector", shots=100}'
+    result = qeqprop("check", "good.toml", *(word for one in [*options, device] for word in ("--set", one)))
+    assert result.exit_code == 0, result.output
+    assert "none counted, the rule asks for a response" in result.output
+    assert "RandomTime measures the response by circuits that are not counted here" in result.output
+
+
 def test_check_looks_at_an_adiabatic_protocol(here):
     solver = "{use='adiabatic:Adiabatic', total_time=4.0, ramp='linear'}"
     options = ["--set", f"solver={solver}", "--set", "device={use='aer:Aer', shots=100}"]
