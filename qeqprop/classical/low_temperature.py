@@ -27,7 +27,7 @@ from annotated_types import Ge, Gt
 from qeqprop.checks import check_fields
 from qeqprop.classical.continuous import ContinuousEquilibria, Landscape
 from qeqprop.classical.jets import derivative
-from qeqprop.classical.relaxation import Minimum, certificate_of, compliance, extreme_modes, relaxed
+from qeqprop.classical.relaxation import Minimum, Relaxation, certificate_of, compliance, extreme_modes, relaxed
 from qeqprop.counts import stream
 from qeqprop.interfaces import Expectations, FloatArray, Measure, PhysicsWarning, Solution, Start, refuse_device
 
@@ -80,15 +80,8 @@ class LowTemperature:
         del precision
         refuse_device("LowTemperature", measure)
         landscape = problem.landscape
-        found = relaxed(
-            landscape,
-            problem.start,
-            tolerance=self.tolerance,
-            steps=self.steps,
-            starts=self.starts,
-            spread=self.spread,
-            key=problem.key,
-        )
+        how = Relaxation(self.tolerance, self.steps, self.starts, self.spread)
+        found = relaxed(landscape, problem.start, how, problem.key)
         warn_of_large_corrections(landscape, found, self.temperature)
         solve = compliance(landscape, found.s, self.tolerance)
         probes = self._probes(landscape, problem.key)

@@ -91,15 +91,7 @@ class Relaxation:
         del precision
         refuse_device("Relaxation", measure)
         landscape = problem.landscape
-        found = relaxed(
-            landscape,
-            problem.start,
-            tolerance=self.tolerance,
-            steps=self.steps,
-            starts=self.starts,
-            spread=self.spread,
-            key=problem.key,
-        )
+        found = relaxed(landscape, problem.start, self, problem.key)
         response = None
         if problem.direction is not None:
             moved = -compliance(landscape, found.s, self.tolerance)(problem.cost_gradient(found.s))
@@ -113,21 +105,12 @@ class Relaxation:
         )
 
 
-def relaxed(
-    landscape: Landscape,
-    start: Start | None,
-    *,
-    tolerance: float,
-    steps: int,
-    starts: int,
-    spread: float,
-    key: tuple[int, ...],
-) -> Minimum:
+def relaxed(landscape: Landscape, start: Start | None, how: Relaxation, key: tuple[int, ...]) -> Minimum:
     """The minimum next to a start, or the lowest of several; saddles are left, soft modes and other basins told."""
     begin = np.tile(landscape.model.rest, (len(landscape), 1)) if start is None else start.arrays["s"]
-    found = minimise(landscape, begin, tolerance, steps)
-    if start is None and starts:
-        found = _lowest(landscape, found, tolerance, steps, starts, spread, key)
+    found = minimise(landscape, begin, how.tolerance, how.steps)
+    if start is None and how.starts:
+        found = _lowest(landscape, found, how, key)
     soft = found.softest < SOFT * found.stiffest
     if soft.any():
         warnings.warn(
@@ -308,22 +291,14 @@ def _another(basis: FloatArray, step: int) -> FloatArray:
     return vector / np.linalg.norm(vector, axis=1, keepdims=True)
 
 
-def _lowest(
-    landscape: Landscape,
-    found: Minimum,
-    tolerance: float,
-    steps: int,
-    starts: int,
-    spread: float,
-    key: tuple[int, ...],
-) -> Minimum:
+def _lowest(landscape: Landscape, found: Minimum, how: Relaxation, key: tuple[int, ...]) -> Minimum:
     """The lowest minimum of several beginnings; says so where others end elsewhere."""
     random = np.random.default_rng(stream(key, 1))
     energy, best = landscape.energy(found.s), found
     several = np.zeros(len(landscape), dtype=np.bool_)
-    for _ in range(starts):
-        begin = landscape.model.rest + spread * random.normal(size=found.s.shape)
-        other = minimise(landscape, begin, tolerance, steps)
+    for _ in range(how.starts):
+        begin = landscape.model.rest + how.spread * random.normal(size=found.s.shape)
+        other = minimise(landscape, begin, how.tolerance, how.steps)
         energy_there = landscape.energy(other.s)
         several |= np.abs(energy_there - energy) > 1e-7 * (1.0 + np.abs(energy))
         lower = energy_there < energy - 1e-12
@@ -336,8 +311,8 @@ def _lowest(
         energy = np.minimum(energy, energy_there)
     if several.any():
         warnings.warn(
-            f"Samples {_some(several)}: the energy has several basins; the lowest of {starts + 1} counts. Each basin "
-            "has an expansion of its own, and a warm network visits all of them: sample it.",
+            f"Samples {_some(several)}: the energy has several basins; the lowest of {how.starts + 1} counts. Each "
+            "basin has an expansion of its own, and a warm network visits all of them: sample it.",
             PhysicsWarning,
             stacklevel=5,
         )
