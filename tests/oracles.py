@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 import numpy as np
+from scipy.stats import f as f_distribution
 
 LETTERS = {
     "I": np.eye(2),
@@ -110,3 +111,24 @@ def equal_time_covariance(hamiltonian, nudge, observable, temperature):
     both = np.real(np.trace(density @ (observable @ nudge + nudge @ observable))) / 2
     means = np.real(np.trace(density @ observable)) * np.real(np.trace(density @ nudge))
     return float(-(both - means) / temperature)
+
+
+TWO_ERRORS = 0.0455
+"""The chance that one unbiased number is more than two standard errors off."""
+
+
+def chance_of_bias(values, exact):
+    """The chance that unbiased values (repetitions, n) have a mean at least as far from the exact one: Hotelling's T^2.
+
+    One number among n is two standard errors off more often than in one case of 22, and components that share their
+    noise are off together. ``T^2 = M d^T S^-1 d`` with the covariances S asks once for all of them;
+    ``(M - n) T^2 / (n (M - 1))`` is distributed as F(n, M - n).
+
+    Source: Hotelling, Ann. Math. Stat. 2, 360 (1931).
+    """
+    repetitions, away = len(values), np.mean(values, axis=0) - exact
+    sizes, axes = np.linalg.eigh(np.atleast_2d(np.cov(values.T)))
+    kept = sizes > 1e-9 * sizes[-1]  # some components may be multiples of others
+    n = np.count_nonzero(kept)
+    t = repetitions * np.sum((away @ axes[:, kept]) ** 2 / sizes[kept])
+    return float(f_distribution.sf((repetitions - n) * t / (n * (repetitions - 1)), n, repetitions - n))

@@ -35,7 +35,7 @@ def test_a_function_is_a_sampler(rule):
     away = (found.values - exact.values) / found.std_errors
     assert np.all(np.abs(away) < 4)
     assert 0.5 < np.sqrt(np.mean(away**2)) < 1.5
-    assert found.shots == 4000 * 2 * (2 if rule is None else 3)
+    assert found.shots == 4000 * 2 * 3  # outputs; the response and its probe, or two nudged states
     again = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, rule=rule, solver=solver, seed=4)
     np.testing.assert_array_equal(found.values, again.values)
 

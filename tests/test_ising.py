@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from oracles import TWO_ERRORS, chance_of_bias
 from qiskit.quantum_info import SparsePauliOp
 from scipy.special import ellipk
 
@@ -19,6 +20,7 @@ from qeqprop.interfaces import Equilibria, Network, PauliSums, Start
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
+from qeqprop.rules.richardson import Richardson
 from qeqprop.solvers.exact import Exact
 
 SAMPLERS = [Gibbs, Metropolis, Tempering]
@@ -241,7 +243,7 @@ def test_samplers_agree_with_enumeration_of_twenty_spins(sampler):
     assert 0.6 < np.sqrt(np.mean(away**2)) < 1.5
     assert np.max(found.std_errors) < 0.1 * np.max(np.abs(exact.values))
     assert np.all(found.certificate.r_hat < 1.1)
-    assert found.shots == 2 * 256 * 200
+    assert found.shots == 3 * 256 * 200  # outputs, the response, and the probe of two noisy outputs
 
 
 def onsager(temperature):
@@ -271,24 +273,51 @@ def test_square_lattice_below_the_critical_temperature(sampler):
     assert np.all(np.abs(found.expectations.values[0] - wanted) < 4 * errors)
 
 
-@pytest.mark.parametrize("rule", [LinearResponse(), SymmetricNudging(0.4), OneSidedNudging(0.4)])
-def test_sampled_rules_have_no_bias_and_right_errors(rule):
-    """400 repetitions: the mean within 2 standard errors (3 for the worst of all), the spread within 20 %."""
+RULES = [LinearResponse(), SymmetricNudging(0.4), OneSidedNudging(0.4), Richardson((0.3, 0.6))]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+def test_sampled_rules_have_no_bias_right_errors_and_fall_as_the_root_of_the_samples(rule):
+    """400 repetitions at two lengths; the exact gradient of the same rule is enumerated.
+
+    The signal is larger than its noise: where it is not, the error bars of nudging are up to a quarter too wide.
+    """
     network = spin_glass(6, 5, weights=(1, 2), n_outputs=1)
+    where = (network, network.initial, np.zeros((1, 0)), np.array([[-0.8]]))
+    asked = {"loss": losses.mean_squared_error(), "rule": rule}
+    exact = qeqprop.gradient(*where, solver=Enumeration(1.0), **asked).values
+    spreads = []
+    for samples in (20, 80):
+        solver = Gibbs(1.0, chains=64, samples=samples, r_hat=10.0)
+        runs = [qeqprop.gradient(*where, solver=solver, seed=seed, **asked) for seed in range(400)]
+        values, errors = np.array([run.values for run in runs]), np.array([run.std_errors for run in runs])
+        assert chance_of_bias(values, exact) > TWO_ERRORS
+        spreads.append(values.std(axis=0, ddof=1))
+        np.testing.assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), spreads[-1], rtol=0.2)
+    exponent = np.log2(np.linalg.norm(spreads[1]) / np.linalg.norm(spreads[0])) / 2
+    assert exponent == pytest.approx(-0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("seed", "n_outputs"), [(2, 3), (7, 2)])
+@pytest.mark.parametrize("loss", [losses.mean_squared_error(), losses.cross_entropy()], ids=lambda loss: loss.name)
+def test_responses_to_several_noisy_outputs_have_right_errors(loss, seed, n_outputs):
+    """The noise of the outputs also moves the signal across itself, where it may do more than along it."""
+    network = spin_glass(6, seed, weights=(1, 2), n_outputs=n_outputs)
+    where = (network, network.initial, np.zeros((1, 0)), np.eye(n_outputs)[:1])
     solver = Gibbs(1.0, chains=64, samples=60, burn_in=30, r_hat=10.0)
-    exact = qeqprop.gradient(*case(network), loss=losses.mean_squared_error, rule=rule, solver=Enumeration(1.0)).values
-    runs = [
-        qeqprop.gradient(*case(network), loss=losses.mean_squared_error, rule=rule, solver=solver, seed=seed)
-        for seed in range(400)
-    ]
-    values, errors = np.array([run.values for run in runs]), np.array([run.std_errors for run in runs])
-    spread = values.std(axis=0, ddof=1)
-    bias = (values.mean(axis=0) - exact) / (spread / 20)
-    assert np.mean(np.abs(bias) < 2) > 0.85
-    assert np.all(np.abs(bias) < 4)
-    said = np.sqrt(np.mean(errors**2, axis=0))
-    assert abs(np.median(said / spread) - 1) < 0.15
-    assert np.mean(np.abs(said / spread - 1) < 0.2) > 0.9, said / spread
+
+    def ratios(rule):
+        runs = [qeqprop.gradient(*where, loss=loss, rule=rule, solver=solver, seed=one) for one in range(400)]
+        values, errors = np.array([run.values for run in runs]), np.array([run.std_errors for run in runs])
+        return np.sqrt(np.mean(errors**2, axis=0)) / values.std(axis=0, ddof=1), runs[0].shots
+
+    probed, shots = ratios(LinearResponse())
+    np.testing.assert_allclose(probed, 1.0, atol=0.2)
+    assert shots == 3 * 64 * 60
+    if loss.name == "mean_squared_error":
+        inferred, shots = ratios(LinearResponse(probe=False))
+        assert np.min(inferred) < 0.8
+        assert shots == 2 * 64 * 60
 
 
 def test_errors_fall_as_the_root_of_the_samples():

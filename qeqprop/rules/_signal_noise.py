@@ -68,6 +68,41 @@ def spread_variance(quotients: FloatArray, loss: Loss) -> FloatArray:
     return np.sum(np.var(together, axis=0, ddof=1), axis=0) / repeats
 
 
+def likely_error(free: Settled, targets: FloatArray, loss: Loss) -> FloatArray:
+    """A direction in which the noise of the outputs may have moved the error signal, (batch, n_outputs).
+
+    With ``Cov(e) = sum_i lambda_i u_i u_i^T`` it is ``sum_i +-sqrt(lambda_i) u_i``, the signs at random: the mean over
+    them of ``(sum_b R_b . direction_b)^2`` is the variance ``R^T Cov(e) R`` that the noise gives to a gradient, whatever
+    the response R is. A sum over groups of samples that the loss joins averages over as many signs. They are a function
+    of the measured outputs, whose last digits nothing else depends on.
+    """
+    assert free.outputs is not None  # the rule wanted it
+    assert free.covariances is not None
+    predictions, covariances = free.outputs.values[0].real, free.covariances[0]
+    spreads = np.sqrt(np.einsum("bkk->bk", covariances))
+    noise = _signal_covariances(loss, predictions, spreads, covariances, targets)
+    groups, rows, _, n_outputs, _ = noise.shape
+    size = rows * n_outputs
+    values, vectors = np.linalg.eigh(noise.transpose(0, 1, 3, 2, 4).reshape(groups, size, size))
+    random = np.random.default_rng(np.frombuffer(predictions.tobytes(), dtype=np.uint32))
+    signs = random.choice([-1.0, 1.0], size=(groups, size))
+    along = np.einsum("gsi,gi->gs", vectors, signs * np.sqrt(np.maximum(values, 0.0)))
+    return along.reshape(predictions.shape)
+
+
+def probed_variance(quotients: FloatArray, variances: FloatArray, loss: Loss) -> FloatArray:
+    """``batch^2`` times the variance that the noise of the error signal gives to a gradient, (n_trainable,).
+
+    Args:
+        quotients: (batch, n_trainable) the response along `likely_error`.
+        variances: (batch, n_trainable) of these quotients, whose own noise does not count.
+        loss: the loss.
+    """
+    batch, n_trainable = quotients.shape
+    together = np.sum(quotients.reshape(-1, _joined(loss, batch), n_trainable), axis=1)
+    return np.maximum(np.sum(together**2, axis=0) - np.sum(variances, axis=0), 0.0)
+
+
 def _joined(loss: Loss, batch: int) -> int:
     """How many neighbouring samples the loss joins."""
     return loss.group if batch % loss.group == 0 else batch
