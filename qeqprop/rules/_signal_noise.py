@@ -72,8 +72,8 @@ def likely_error(free: Settled, targets: FloatArray, loss: Loss) -> FloatArray:
     """A direction in which the noise of the outputs may have moved the error signal, (batch, n_outputs).
 
     With ``Cov(e) = sum_i lambda_i u_i u_i^T`` it is ``sum_i +-sqrt(lambda_i) u_i``, the signs at random: the mean over
-    them of ``(sum_b R_b . direction_b)^2`` is the variance ``R^T Cov(e) R`` that the noise gives to a gradient, whatever
-    the response R is. A sum over groups of samples that the loss joins averages over as many signs. They are a function
+    them of ``(sum_b R_b . direction_b)^2`` is the variance ``R^T Cov(e) R`` that the noise gives to a gradient, for any
+    response R. A sum over groups of samples that the loss joins averages over as many signs. They are a function
     of the measured outputs, whose last digits nothing else depends on.
     """
     assert free.outputs is not None  # the rule wanted it
