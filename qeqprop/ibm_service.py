@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ Mode = Literal["batch", "job", "session"]
 TOKEN_VARIABLES = ("QISKIT_IBM_TOKEN", "IAM_APIKEY", "IBM_CLOUD_API_KEY")
 INSTANCE_VARIABLE = "QISKIT_IBM_INSTANCE"
 RAN_TOO_LONG = "ran longer than maximum execution time"
+CLOSING = 5.0
+"""Seconds to wait for the end of a batch or session: somebody may have pressed Ctrl-C while the service hangs."""
+
 MAX_GARBLED = 10
 """Replies with the result of one job that cannot be read, before it is given up."""
 
@@ -178,11 +182,20 @@ class Connection:
         return self._jobs[job_id]
 
     def close(self) -> None:
-        """Closes the batch or session, if one was opened; its jobs go on."""
+        """Closes the batch or session, if one was opened; its jobs go on. A session that stays open is warned of."""
         opened, self._opened = self._opened, None
-        if opened is not None:
-            with suppress(Trouble):
-                self._ask(opened.close)
+        if opened is None:
+            return
+        try:
+            self._ask(opened.close, seconds=min(CLOSING, usual().reply))
+        except Trouble as trouble:
+            if self.mode == "session":  # a batch costs nothing but its jobs
+                warnings.warn(
+                    f"The session {opened.session_id} could not be closed ({trouble}). Its time is paid until the "
+                    "service closes it by itself, or you: Session.from_id(ID, QiskitRuntimeService()).close().",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     # --- within -----------------------------------------------------------------------------------------------------
 
@@ -237,7 +250,7 @@ class Connection:
 
     def _told_apart(self, error: Exception, what: str) -> Exception:
         from qiskit.providers.exceptions import QiskitBackendNotFoundError
-        from qiskit_ibm_runtime.accounts.exceptions import AccountsError
+        from qiskit_ibm_runtime.accounts.exceptions import AccountNotFoundError, AccountsError
         from qiskit_ibm_runtime.exceptions import IBMInputValueError, IBMNotAuthorizedError
 
         message = self._hidden(str(error).strip("'\""))
@@ -247,6 +260,11 @@ class Connection:
         answer: Exception = Trouble("unclear", said)
         if isinstance(error, QiskitBackendNotFoundError):
             answer = ValueError(f"Argument `machine` must name a machine of the instance, but is {self.machine!r}.")
+        elif isinstance(error, AccountNotFoundError):
+            answer = ValueError(
+                "There is no account of IBM's service: set QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE, or save one with "
+                "QiskitRuntimeService.save_account(token=..., instance=...)."
+            )
         elif isinstance(error, (AccountsError, IBMInputValueError)) and _is_refusal(code, chain):
             answer = ValueError(f"IBM's service refuses the account or the instance: {message}")
         elif code == 429:

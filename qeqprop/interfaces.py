@@ -667,6 +667,19 @@ class RemoteDevice(Device, Protocol):
         """How many jobs the service takes in a minute."""
         ...
 
+    @property
+    def tags_settle(self) -> float | None:
+        """Seconds after a post in which its job is surely found by its tags; as long as is usual where None."""
+        ...
+
+    def reach(self, *, spending: bool) -> None:
+        """Asks the service, once, whether account, plan and machine will do; refuses with `ValueError` if not.
+
+        Args:
+            spending: whether jobs are going to be posted, so that there has to be something left to pay them.
+        """
+        ...
+
     def parts(self, measurement: Measurement, shots: int | None) -> Sequence[Measurement]:
         """The measurement in pieces, row by row, each small enough for one job; none where nothing has to be read."""
         ...

@@ -109,6 +109,26 @@ class JobTable:
             )
         return Job(**vars(job) | changes)
 
+    def note_double(self, job: Job, job_id: str, billed: float | None) -> bool:
+        """Commits that a second job came into being for one question, once; whether it was not known yet.
+
+        Its attempts are negative, so that it is never taken for the job.
+        """
+        with transaction(self._connection):
+            known = self._connection.execute("SELECT count(*) FROM jobs WHERE job_id = ?", (job_id,)).fetchone()[0]
+            if not known:
+                attempts = self._connection.execute(
+                    "SELECT min(min(attempt), 0) FROM jobs WHERE step = ? AND call = ? AND part = ?",
+                    job.place[:3],
+                ).fetchone()
+                row = (*job.place[:3], attempts[0] - 1, job.content, f"{job.tag}-{job_id}", job.estimate, job.posted)
+                self._connection.execute(
+                    "INSERT INTO jobs (step, call, part, attempt, content, tag, estimate, posted, job_id, outcome,"
+                    " billed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'double', ?)",
+                    (*row, job_id, billed),
+                )
+        return not known
+
     def finish_job(self, call: int, answer: bytes, measured: Measured, part: int = 0) -> None:
         """Commits the answer of a device."""
         canary = measured.canary

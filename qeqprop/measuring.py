@@ -1,4 +1,4 @@
-"""Asking a device: a device bound to random streams, and the device that stands in where none is given."""
+"""Asking a device: made ready before states are prepared for it, and bound to random streams."""
 
 from __future__ import annotations
 
@@ -26,3 +26,16 @@ class BoundMeasure:
     def __call__(self, measurement: Measurement, *, shots: int | None = None) -> Measured:
         """See `interfaces.Measure`."""
         return self.device.run(measurement, shots=shots, key=(*self.key, next(self.calls)))
+
+
+def make_ready(device: Device | None) -> None:
+    """Lets a device that has to be reached say now what it would refuse later, before states are prepared for it.
+
+    Most devices are here and have no ``ready``.
+
+    Raises:
+        ValueError: for what the device refuses.
+    """
+    ready = getattr(device, "ready", None)
+    if ready is not None:
+        ready()

@@ -25,6 +25,7 @@ from qeqprop.interfaces import (
     Want,
 )
 from qeqprop.measurement_count import refuse_unmeasurable
+from qeqprop.measuring import make_ready
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.settling import bind
 from qeqprop.solvers.equal_time import EqualTime
@@ -85,6 +86,7 @@ def gradient(
     if device is not None and not device.reads_states:
         measured = isinstance(solver, MEASURING_RESPONSES)
         refuse_unmeasurable(settling, rule, loss, targets, device.name, responses=measured)
+    make_ready(device)
     result = rule.gradient(settle, targets, loss)
     if penalty is None:
         return result
@@ -107,6 +109,7 @@ def measure_outputs(
     """The free outputs (batch, n_outputs) with standard errors, certificate (batch,) and shots spent."""
     key = (randbits(64) if seed is None else seed,)
     settle = bind(network, theta, x, _SOLVER if solver is None else solver, key, device)
+    make_ready(device)
     free = settle(np.zeros((1, settle.batch, network.n_outputs)), want=Want.OUTPUTS, precision=precision)
     assert free.outputs is not None  # it was wanted
     outputs = Expectations(free.outputs.values[0], free.outputs.std_errors[0])

@@ -63,6 +63,15 @@ class Recorded:
     def reads_states(self) -> bool:
         return self.device.reads_states
 
+    def ready(self) -> None:
+        """Refuses what a service would refuse of the account, the plan and the machine; asks it once in a process.
+
+        A step that has jobs already goes on with nothing left to spend: what was paid is collected.
+        """
+        if is_remote(self.device):
+            submitter, spending = self._submitter(), self.book.find_job(0) is None
+            submitter.read(lambda: submitter.device.reach(spending=spending), "the account and the machine")
+
     def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
         """See `interfaces.Device`."""
         call = next(self.calls[self.book.step_in_progress])
@@ -86,7 +95,7 @@ class Recorded:
             return device.nothing(measurement)
         contents = [question_hash(device.name, question, shots, key) for _, question in questions]
         known = [self._known(call, part, contents[part]) for part, _ in questions]
-        submitter = Submitter(device, self.book, self.tags, self.places, self.budget)
+        submitter = self._submitter()
         if any(job is None or job.answer is None for job in known):
             self._settle(submitter, measurement.circuit)
         for part, question in questions:
@@ -103,6 +112,9 @@ class Recorded:
             answers[part] = device.decode(question, shots, cast(bytes, raw))
             self.book.finish_job(call, _written(answers[part]), answers[part], part)
         return _joined([answers[part] for part, _ in questions])
+
+    def _submitter(self) -> Submitter:
+        return Submitter(cast(RemoteDevice, self.device), self.book, self.tags, self.places, self.budget)
 
     def _known(self, call: int, part: int, content: str) -> Job | None:
         job = self.book.find_job(call, part)

@@ -8,6 +8,7 @@ need to show it, another search, and only then another post; the number of posts
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -83,6 +84,8 @@ class Submitter:
             billed = self.read(lambda job_id=job_id: self.device.billed(job_id), f"the bill of job {job_id}")
             if billed is not None:
                 job = self.book.note_job(job, billed=billed)
+            if job.raw is not None:
+                job = self._without_doubles(job)
             if job.outcome == "failed" and job.attempt < MAX_ATTEMPTS:
                 job = self._again(job)
                 self._check_budget(job.estimate or 0.0)
@@ -129,25 +132,42 @@ class Submitter:
         """The id of the job with the tag, if there is one when the service must be able to show it."""
         waits = self._patience.waits()
         while True:
-            settled = not seconds_left(job.posted, self._patience.tags_settle)
+            settled = not seconds_left(job.posted, self._tags_settle)
             found = self.read(lambda: self.device.find(id_tag(job)), "jobs by their tag")
             if found or settled:
-                return self._oldest(found)
+                return self._oldest(job, found)
             tell_people(f"{_named(job)}: looking for it by its tag")
             waits.wait()
 
-    def _oldest(self, found: Sequence[str]) -> str | None:
-        """Of several jobs of one question the first; the others are cancelled."""
+    def _oldest(self, job: Job, found: Sequence[str]) -> str | None:
+        """Of several jobs of one question the first; the others are ended."""
         for double in found[1:]:
-            self.read(lambda double=double: self.device.cancel(double), f"the end of job {double}")
+            self._end_double(job, double)
         return found[0] if found else None
 
     def _without_doubles(self, job: Job) -> Job:
-        """A job that was posted several times may have come into being more than once."""
+        """A job that was posted several times may have come into being more than once; one that is done stays."""
         if job.posts < 2:
             return job
-        found = self._oldest(self.read(lambda: self.device.find(id_tag(job)), "jobs by their tag"))
-        return job if found in (None, job.job_id) else self.book.note_job(job, job_id=found)
+        found = self.read(lambda: self.device.find(id_tag(job)), "jobs by their tag")
+        job_id = str(job.job_id)
+        first = job_id if job.raw is not None or not found else found[0]
+        for double in {*found, job_id} - {first}:
+            self._end_double(job, double)
+        return job if first == job_id else self.book.note_job(job, job_id=first)
+
+    def _end_double(self, job: Job, double: str) -> None:
+        """A second job for one question: ended, what it was billed is written down, and said."""
+        self.read(lambda: self.device.cancel(double), f"the end of job {double}")
+        billed = self.read(lambda: self.device.billed(double), f"the bill of job {double}")
+        if self.book.note_double(job, double, billed):
+            warnings.warn(
+                f"{_named(job)} was posted twice, since the service did not show the first one by its tag within "
+                f"{self._tags_settle:g} s: job {double} was cancelled, and may be billed {billed or 0.0:.1f} s. "
+                "Wait longer before another post: device.tags_settle.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _wait(self, job: Job) -> JobState:
         waits, begun = self._patience.waits(), time.monotonic()
@@ -193,6 +213,11 @@ class Submitter:
     def read(self, call: Callable[[], Answer], what: str) -> Answer:
         """What a call that only reads gives, however often it takes (`until_answered`)."""
         return until_answered(call, self._patience, what, self.device.renew)
+
+    @property
+    def _tags_settle(self) -> float:
+        """Seconds after a post in which its job is surely found by its tag."""
+        return self._patience.tags_settle if self.device.tags_settle is None else self.device.tags_settle
 
     @property
     def _patience(self) -> Patience:

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent / "contracts"))
 from test_devices import dense_answer, question
 from typer.testing import CliRunner
 
+import qeqprop
 from qeqprop import patience
 from qeqprop.cli import app
 from qeqprop.counts import as_sampling
@@ -38,6 +40,7 @@ from qeqprop.patience import Patience, Refused
 from qeqprop.recorded import Recorded
 from qeqprop.rehearsal.server import Rehearsal
 from qeqprop.runfile import RunFileError
+from qeqprop.solvers.variational import Variational
 from qeqprop.submitter import BudgetExceeded, JobFailed, Submitter
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*far from an eigenstate:qeqprop.interfaces.PhysicsWarning")
@@ -314,9 +317,11 @@ def test_faults_in_pairs(start, undisturbed, names):
 
 
 @pytest.mark.slow
-def test_all_faults_in_pairs(start, undisturbed):
-    for names in itertools.permutations([name for name in FAULTS if name not in TOO_OFTEN], 2):
-        rehearsal = start()
+@pytest.mark.parametrize("first", [name for name in FAULTS if name not in TOO_OFTEN])
+def test_all_faults_in_pairs(start, undisturbed, first):
+    """992 pairs, most of them waiting: with `-n 4` they wait side by side."""
+    for second in [name for name in FAULTS if name not in (first, *TOO_OFTEN)]:
+        names, rehearsal = (first, second), start()
         goes_wrong(rehearsal, *names)
         try:
             assert np.array_equal(two_calls(device()), undisturbed), names
@@ -332,6 +337,30 @@ def test_a_search_that_lags_is_waited_for(start, undisturbed, monkeypatch):
     rehearsal.fault("POST", POST, "drop_after")
     assert np.array_equal(two_calls(device()), undisturbed)
     assert len(rehearsal.jobs) == 2
+
+
+def test_a_search_that_lags_longer_than_was_waited_for_is_said_and_counted(start, undisturbed):
+    rehearsal, book = start(tag_lag=1.0, queue_seconds=1.2), in_memory()
+    rehearsal.fault("POST", POST, "drop_after")
+    with pytest.warns(
+        RuntimeWarning, match=r"posted twice.* within 0\.3 s: job \w+ was cancelled.*device\.tags_settle"
+    ):
+        assert np.array_equal(two_calls(device(), book), undisturbed)
+    assert len(rehearsal.jobs) == 3
+    assert sum(job.state == "double" for job in book.remote_jobs()) == 1
+    assert book.spent_seconds() == pytest.approx(rehearsal.consumed, abs=1e-6)
+
+
+def test_a_search_that_shows_nothing_ends_in_one_error_and_the_run_can_go_on(start, undisturbed):
+    rehearsal, book = start(tag_lag=1000.0, queue_seconds=1000.0), in_memory()
+    rehearsal.fault("POST", POST, "drop_after", times=3)
+    with pytest.raises(JobFailed, match=r"was posted 3 times, and the service shows none.*Run the same again"):
+        two_calls(device(tags_settle=0.05), book)
+    rehearsal.service.tag_lag = rehearsal.book.queue_seconds = 0.0
+    with pytest.warns(RuntimeWarning, match="posted twice"):
+        assert np.array_equal(two_calls(device(tags_settle=0.05), book), undisturbed)
+    assert len(rehearsal.jobs) == 4
+    assert book.spent_seconds() == pytest.approx(rehearsal.consumed, abs=1e-6)
 
 
 @pytest.mark.slow
@@ -407,6 +436,40 @@ def test_a_session_that_is_closed_under_us_is_opened_again(start, undisturbed, m
     assert all(session.closed or not session.accepting for session in rehearsal.service.sessions.all())
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "times"), [("GET", STATE, 1), pytest.param("*", "", 1000, marks=pytest.mark.slow)]
+)
+def test_ctrl_c_ends_a_process_whose_service_hangs(start, tmp_path, method, path, times):
+    rehearsal = start(queue_seconds=60.0)
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+    program = "from qeqprop.cli import main; main()"
+    arguments = ["run", str(tmp_path / "xor.toml"), "--folder", str(tmp_path / "runs")]
+    command = [sys.executable, "-c", program, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        while not any(re.search(r"/jobs/\w+\?", entry.path) for entry in rehearsal.log):
+            assert child.poll() is None
+            time.sleep(0.01)
+        rehearsal.fault(method, path, "hang", seconds=600.0, times=times)
+        before = rehearsal.faults.happened
+        while rehearsal.faults.happened == before:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "go on with: qeqprop run" in said
+    assert len(rehearsal.jobs) == 1
+
+
+def test_a_session_that_cannot_be_closed_is_warned_of(start):
+    rehearsal = start(plan="payg")
+    made = device(mode="session")
+    Recorded(made, in_memory()).run(small(), shots=None, key=(1,))
+    rehearsal.fault("PATCH", "/sessions/", "drop_before")
+    with pytest.warns(RuntimeWarning, match=r"session \w+ could not be closed .*Its time is paid until"):
+        made.close()
+    assert TOKEN not in str(rehearsal.log)
+
+
 def test_posts_wait_for_their_turn(start, monkeypatch):
     start()
     slept = []
@@ -441,6 +504,47 @@ def test_what_cannot_be_is_refused_before_any_job(start, monkeypatch, tmp_path, 
         two_calls(made)
     assert TOKEN not in "".join(traceback.format_exception(refusal.value))
     assert not rehearsal.jobs
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "allowance", "message"),
+    [
+        ({"QISKIT_IBM_TOKEN": "wrong"}, [], None, "refuses the account"),
+        ({"QISKIT_IBM_TOKEN": None}, [], None, "no account of IBM's service: set QISKIT_IBM_TOKEN"),
+        ({"QISKIT_IBM_INSTANCE": None}, [], None, "`instance` must name the instance that pays"),
+        ({"QISKIT_IBM_INSTANCE": "crn:v1:wrong"}, [], None, "refuses the account or the instance"),
+        ({}, ["device.machine='ibm_nowhere'"], None, "`machine` must name a machine of the instance"),
+        ({}, ["device.mode='session'"], None, "`mode` must be 'batch' or 'job' on an Open plan"),
+        ({}, [], 1.0, r"has 1\.0 s on its machines left, and any job needs more"),
+    ],
+)
+def test_a_run_is_refused_before_a_state_is_prepared(
+    start, monkeypatch, tmp_path, environment, settings, allowance, message
+):
+    rehearsal = start(allowance=allowance)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Variational, "solve", lambda *_, **__: pytest.fail("a state was prepared"))
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+    with pytest.raises((ValueError, Refused), match=message) as refusal:
+        Experiment.load(tmp_path / "xor.toml", settings).run(tmp_path / "runs")
+    network = Experiment.load(tmp_path / "xor.toml").setup.network
+    with pytest.raises((ValueError, Refused), match=message):  # without a run file too
+        made = Experiment.load(tmp_path / "xor.toml", settings).setup.device
+        qeqprop.predict(network, network.initial, np.zeros((1, 2)), solver=Variational(), device=made)
+    assert TOKEN not in "".join(traceback.format_exception(refusal.value))
+    assert not [entry for entry in rehearsal.log if entry.method == "POST" and "jobs" in entry.path]
+    assert not rehearsal.service.sessions.all()
+
+
+def test_a_step_that_was_paid_for_goes_on_with_an_empty_purse(start):
+    rehearsal, book = start(), in_memory()
+    Recorded(device(), book).run(small(), shots=None, key=(1,))
+    rehearsal.service.allowance = rehearsal.consumed
+    Recorded(device(), book).ready()
+    with pytest.raises(ValueError, match=r"has 0\.0 s on its machines left"):
+        Recorded(device(), in_memory()).ready()
 
 
 def test_circuits_that_do_not_fit_and_empty_purses_are_refused_before_any_job(start):

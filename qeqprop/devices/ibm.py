@@ -11,7 +11,7 @@ from math import ceil
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from qiskit.circuit import QuantumCircuit
 
 from qeqprop.checks import check_fields
@@ -58,6 +58,7 @@ class _Memory:
 
     connection: Connection
     placed: dict[str, Placed] = field(default_factory=dict[str, Placed])
+    reached: bool = False
     warned: set[str] = field(default_factory=set[str])
     book: JobTable = field(default_factory=in_memory)
     calls: defaultdict[int, Iterator[int]] = field(default_factory=lambda: defaultdict(count))
@@ -88,6 +89,9 @@ class IBM:
         qubits: the qubit of each site; chosen by their errors where None.
         max_execution_time: seconds on the machine after which a job is cancelled.
         posts_per_minute: jobs that the service takes in a minute; it allows each user five.
+        tags_settle: seconds for which a job is looked for by its tag, after a post whose fate is not known, until it is
+            posted again; a minute where None. The service promises no time after which it shows a new job: a minute is
+            a guess. If it takes longer there may be two jobs: the second is cancelled when it is seen, and said.
 
     Raises:
         ValueError: for options that the client does not know, and, before any job: an account, instance or machine that
@@ -107,6 +111,7 @@ class IBM:
     qubits: tuple[int, ...] | None = None
     max_execution_time: Annotated[int, Ge(1), Le(10800)] = 300
     posts_per_minute: Annotated[int, Ge(1)] = 5
+    tags_settle: Annotated[float, Gt(0)] | None = None
     _memory: _Memory = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -146,12 +151,23 @@ class IBM:
 
     def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
         """One job that no run writes down (see `interfaces.Device`): if the process ends, it is found by hand only."""
-        tags = ("qeqprop", f"key-{'-'.join(map(str, key))}")
-        memory = self._memory
-        recorded = Recorded(self, memory.book, tags, places=False, calls=memory.calls)
-        return recorded.run(measurement, shots=shots, key=key)
+        return self._alone(("qeqprop", f"key-{'-'.join(map(str, key))}")).run(measurement, shots=shots, key=key)
+
+    def ready(self) -> None:
+        """Refuses an account, instance, plan or machine before states are prepared (see `measuring.make_ready`)."""
+        self._alone(("qeqprop",)).ready()
 
     # --- a job in its steps; see `interfaces.RemoteDevice` ------------------------------------------------------------
+
+    def reach(self, *, spending: bool) -> None:
+        """Account, instance, plan and machine, and whether there is anything left to spend; asked once."""
+        if self._memory.reached:
+            return
+        self.connection.backend()
+        left = self.connection.remaining_seconds() if spending else None
+        if left is not None and left < OVERHEAD:
+            raise ValueError(f"The instance has {left:.1f} s on its machines left, and any job needs more than that.")
+        self._memory.reached = True
 
     def parts(self, measurement: Measurement, shots: int | None) -> Sequence[Measurement]:
         """As many rows together as one job takes."""
@@ -256,6 +272,10 @@ class IBM:
         self.connection.close()
 
     # --- within -------------------------------------------------------------------------------------------------------
+
+    def _alone(self, tags: Sequence[str]) -> Recorded:
+        """With the memory of this process, where there is no run."""
+        return Recorded(self, self._memory.book, tags, places=False, calls=self._memory.calls)
 
     def _shots(self, shots: int | None) -> int:
         return check_shots(self.shots if shots is None else shots, 1)[0]
