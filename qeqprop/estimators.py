@@ -1,54 +1,35 @@
-"""Networks of spins as scikit-learn estimators."""
+"""Networks that settle, quantum and classical, as scikit-learn estimators."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import sklearn
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from qeqprop import __version__, losses
-from qeqprop.interfaces import Device, FloatArray, LearningRule, Loss, Network, Optimizer, Penalty, Samples, Solver
-from qeqprop.model_file import describe, network_arrays, network_from, read_model, restore, write_model
-from qeqprop.networks.transverse_ising import transverse_ising
-from qeqprop.optimizers import adam
-from qeqprop.propagation import gradient, predict
-from qeqprop.training import TrainingState, initial_theta, train
-
-NetworkMaker = Callable[[int, int], Network]
+from qeqprop import fitting
+from qeqprop.fitting import NetworkMaker
+from qeqprop.interfaces import AnyNetwork, Device, FloatArray, LearningRule, Loss, Optimizer, Penalty, Solver
+from qeqprop.model_file import describe
+from qeqprop.saved_estimators import load_estimator, save_estimator
 
 _REACH = 0.8  # a regressor's targets are scaled to this part of the outputs' range
-_SAVED = ("theta_", "mean_", "scale_", "target_offset_", "target_scale_")
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """The parts of an estimator, made anew when needed: closures are no attributes of a picklable estimator."""
-
-    loss: Loss
-    rule: LearningRule | None
-    solver: Solver | None
-    optimizer: Optimizer
-    penalty: Penalty | None
 
 
 class QEPClassifier(ClassifierMixin, BaseEstimator):
-    """A network of spins that learns classes by equilibrium propagation.
+    """A network that learns classes by equilibrium propagation: quantum spins, or any other that has an energy.
 
-    Every class is answered for by ``<Z>`` of a spin of its own, and two classes share one. Features are standardised
-    and act on every spin through learnt weights. The score of class ``c`` is ``-L(y, c)``, minus the loss that the
-    outputs ``y`` would have if the sample belonged to it; the best score decides, and probabilities are
-    ``p_c ~ exp(-L(y, c))``. For the default loss that is the softmax of four times the outputs, or the logistic
-    function of four times the only one.
+    Every class is answered for by an output of its own, ``<Z>`` of a spin, and two classes share one. Features are
+    standardised and, in the default network, act on every spin through learnt weights. The score of class ``c`` is
+    ``-L(y, c)``, minus the loss that the outputs ``y`` would have if the sample belonged to it; the best score decides,
+    and probabilities are ``p_c ~ exp(-L(y, c))``. For the default loss that is the softmax of four times the outputs,
+    or the logistic function of four times the only one.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -70,12 +51,23 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
                 optimizer=functools.partial(momentum, learning_rate=0.02),
             )
 
+        Classical networks come with a solver of their kind: spins that are sampled at a temperature and learn from
+        their own fluctuations, soft neurons that relax::
+
+            QEPClassifier(
+                lambda n_inputs, n_outputs: layered_ising(n_inputs=n_inputs, hidden=(16,), n_outputs=n_outputs),
+                solver=Gibbs(),
+                temperature=0.7,
+            )
+            QEPClassifier(layered(layers=(4, 8, 3)), solver=Relaxation(), rule=SymmetricNudging(0.1), initial_scale=0.0)
+
     Args:
-        network: a network, or a function ``(n_inputs, n_outputs) -> Network``; by default `transverse_ising` with
-            learnt input weights, one site for each output and at least four.
+        network: a network of any kind, or a function ``(n_inputs, n_outputs) -> network``; by default
+            `transverse_ising` with learnt input weights, one site for each output and at least four.
         loss: a loss or its maker, for targets -1 and +1; by default `losses.cross_entropy`.
         rule: linear response by default.
-        solver: exact ground states by default.
+        solver: of networks of this kind; exact ground states by default.
+        temperature: of the solver, in the place of its own, so that a search can go along it.
         device: where the circuits of the solver run; the compiled simulator by default.
         optimizer: an optimiser or its maker (`functools.partial` sets its options); Adam with rate 0.1 by default.
         steps: steps of `fit`.
@@ -102,7 +94,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
     """
 
     classes_: NDArray[Any]
-    network_: Network
+    network_: AnyNetwork
     theta_: FloatArray
     optimizer_state_: dict[str, Any]
     n_iter_: int
@@ -113,11 +105,12 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: Network | NetworkMaker | None = None,
+        network: AnyNetwork | NetworkMaker | None = None,
         *,
         loss: Loss | Callable[[], Loss] | None = None,
         rule: LearningRule | None = None,
         solver: Solver | None = None,
+        temperature: float | None = None,
         device: Device | None = None,
         optimizer: Optimizer | Callable[[], Optimizer] | None = None,
         steps: int = 100,
@@ -132,6 +125,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         self.loss = loss
         self.rule = rule
         self.solver = solver
+        self.temperature = temperature
         self.device = device
         self.optimizer = optimizer
         self.steps = steps
@@ -147,7 +141,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         again = self.warm_start and hasattr(self, "theta_")
         x, labels = _validated(self, X, y, reset=not again)
         self._prepare(x, labels, self.classes_ if again else None, fresh=not again)
-        _fit(self, x, self._targets(labels), _parts(self))
+        fitting.fit(self, x, self._targets(labels))
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
@@ -160,7 +154,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         if not (first or classes is None or np.array_equal(np.unique(np.asarray(classes)), self.classes_)):
             raise ValueError(f"Argument `classes` must be those of the first call, {self.classes_}, but is {classes}.")
         self._prepare(x, labels, classes if first else self.classes_, fresh=first)
-        _step(self, x, self._targets(labels), _parts(self))
+        fitting.step(self, x, self._targets(labels))
         return self
 
     def decision_function(self, X: ArrayLike) -> FloatArray:
@@ -169,8 +163,8 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         For two classes their difference (n_samples,), positive for ``classes_[1]``: its log-odds.
         """
         check_is_fitted(self)
-        outputs = _outputs(self, _validated(self, X, reset=False))
-        loss = _parts(self).loss
+        outputs = fitting.outputs(self, _validated(self, X, reset=False))
+        loss = fitting.parts_of(self).loss
         if loss.squares:  # the squares add the same to the loss of every class
             outputs = np.concatenate([outputs, np.zeros_like(outputs)], axis=1)
         answers = self._targets(self.classes_)[:, None]
@@ -198,9 +192,9 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         labels = self.classes_
         if labels.dtype == object:  # an array of objects would need pickle
-            _save(self, path, {"classes": describe("classes_", labels.tolist())}, {})
+            save_estimator(self, path, more_facts={"classes": describe("classes_", labels.tolist())})
         else:
-            _save(self, path, {}, {"classes_": labels})
+            save_estimator(self, path, more_arrays={"classes_": labels})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, trusted: Sequence[str] = (), **parts: Any) -> Self:
@@ -214,7 +208,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: if the file is no saved `QEPClassifier`, or a part must be passed again.
         """
-        estimator, facts, arrays = _load(cls, path, trusted, parts)
+        estimator, facts, arrays = load_estimator(cls, path, trusted, parts)
         names = facts.get("classes")
         estimator.classes_ = arrays["classes_"] if names is None else np.array(names, dtype=object)
         return estimator
@@ -230,7 +224,7 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
         if fresh:
             self.classes_ = labels
             n_outputs = 1 if len(labels) == 2 else len(labels)
-            _initialise(self, X, n_outputs)
+            fitting.initialise(self, X, n_outputs)
 
     def _targets(self, y: NDArray[Any]) -> FloatArray:
         marked = y[:, None] == (self.classes_[1:] if len(self.classes_) == 2 else self.classes_)
@@ -238,10 +232,11 @@ class QEPClassifier(ClassifierMixin, BaseEstimator):
 
 
 class QEPRegressor(RegressorMixin, BaseEstimator):
-    """A network of spins that learns a number by equilibrium propagation.
+    """A network of any kind that learns a number by equilibrium propagation.
 
-    The output is ``<Z>`` of one spin. The targets of the first data seen are mapped to the inner four fifths of the
-    range that the output can reach, and predictions are mapped back.
+    The output is ``<Z>`` of one spin, or the only output of a network of another kind. The targets of the first data
+    seen are mapped to the inner four fifths of the range that a Pauli sum can reach, for energies from -1 to 1, and
+    predictions are mapped back.
 
     Example:
         >>> import numpy as np
@@ -257,7 +252,7 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
 
     target_offset_: FloatArray
     target_scale_: FloatArray
-    network_: Network
+    network_: AnyNetwork
     theta_: FloatArray
     optimizer_state_: dict[str, Any]
     n_iter_: int
@@ -268,11 +263,12 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: Network | NetworkMaker | None = None,
+        network: AnyNetwork | NetworkMaker | None = None,
         *,
         loss: Loss | Callable[[], Loss] | None = None,
         rule: LearningRule | None = None,
         solver: Solver | None = None,
+        temperature: float | None = None,
         device: Device | None = None,
         optimizer: Optimizer | Callable[[], Optimizer] | None = None,
         steps: int = 100,
@@ -287,6 +283,7 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
         self.loss = loss
         self.rule = rule
         self.solver = solver
+        self.temperature = temperature
         self.device = device
         self.optimizer = optimizer
         self.steps = steps
@@ -303,7 +300,7 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
         x, targets = _validated(self, X, y, y_numeric=True, reset=not again)
         if not again:
             self._initialise(x, targets)
-        _fit(self, x, self._targets(targets), _parts(self))
+        fitting.fit(self, x, self._targets(targets))
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -312,28 +309,28 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
         x, targets = _validated(self, X, y, y_numeric=True, reset=first)
         if first:
             self._initialise(x, targets)
-        _step(self, x, self._targets(targets), _parts(self))
+        fitting.step(self, x, self._targets(targets))
         return self
 
     def predict(self, X: ArrayLike) -> FloatArray:
         """Predictions (n_samples,)."""
         check_is_fitted(self)
-        return _outputs(self, _validated(self, X, reset=False))[:, 0] * self.target_scale_ + self.target_offset_
+        return fitting.outputs(self, _validated(self, X, reset=False))[:, 0] * self.target_scale_ + self.target_offset_
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the fitted estimator to one ``.npz`` file, as `QEPClassifier.save`."""
         check_is_fitted(self)
-        _save(self, path, {}, {})
+        save_estimator(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, trusted: Sequence[str] = (), **parts: Any) -> Self:
         """Reads a saved estimator, as `QEPClassifier.load`."""
-        return _load(cls, path, trusted, parts)[0]
+        return load_estimator(cls, path, trusted, parts)[0]
 
     def _initialise(self, X: FloatArray, y: FloatArray) -> None:
-        _initialise(self, X, 1)
+        fitting.initialise(self, X, 1)
         low, high = float(np.min(y)), float(np.max(y))
-        centre, reach = _range(self.network_)
+        centre, reach = fitting.output_range(self.network_)
         scale = (high - low) / 2 / (_REACH * reach) if high > low else 1.0
         self.target_scale_, self.target_offset_ = np.array(scale), np.array((low + high) / 2 - scale * centre)
 
@@ -341,172 +338,7 @@ class QEPRegressor(RegressorMixin, BaseEstimator):
         return ((y - self.target_offset_) / self.target_scale_)[:, None]
 
 
-Estimator = QEPClassifier | QEPRegressor
-
-
 def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     """Inputs, or inputs and one column of targets, as scikit-learn wants them checked."""
     checked = validate_data(estimator, X, *y, **options, dtype=np.float64)
     return (checked[0], column_or_1d(checked[1], warn=True)) if y else checked
-
-
-def _range(network: Network) -> tuple[float, float]:
-    """Centre and half width of the range that the only output can reach: Pauli strings lie between -1 and 1."""
-    moves = np.any(network.strings.z | network.strings.x, axis=1)
-    coefficients = network.outputs[0]
-    reach = float(np.sum(np.abs(coefficients[moves])))
-    if reach == 0:
-        raise ValueError(
-            "Argument `network` must have an output that depends on its state, but its output is constant."
-        )
-    return float(np.sum(coefficients[~moves])), reach
-
-
-def _default_network(n_inputs: int, n_outputs: int) -> Network:
-    return transverse_ising(sites=max(4, n_outputs), n_inputs=n_inputs, n_outputs=n_outputs)
-
-
-def _initialise(estimator: Estimator, X: FloatArray, n_outputs: int) -> None:
-    """The network, the scales and the random parameters, before the first step."""
-    made = _default_network if estimator.network is None else estimator.network
-    network = made if isinstance(made, Network) else made(X.shape[1], n_outputs)
-    if network.n_inputs != X.shape[1] or network.n_outputs != n_outputs:
-        raise ValueError(
-            f"Argument `network` must have {X.shape[1]} inputs and {n_outputs} outputs for this data, "
-            f"but has {network.n_inputs} and {network.n_outputs}."
-        )
-    # the rounded deviation of a constant feature may be 1e-17
-    spread = np.where(np.ptp(X, axis=0) > 0, np.std(X, axis=0), 0.0)
-    estimator.mean_ = np.mean(X, axis=0) if estimator.scale_inputs else np.zeros(X.shape[1])
-    estimator.scale_ = np.where(spread > 0, spread, 1.0) if estimator.scale_inputs else np.ones(X.shape[1])
-    estimator.network_ = network
-    estimator.seed_ = int(check_random_state(estimator.random_state).randint(2**31))
-    estimator.theta_ = initial_theta(network, seed=estimator.seed_, scale=estimator.initial_scale)
-    estimator.optimizer_state_ = _parts(estimator).optimizer.init(estimator.theta_)
-    estimator.n_iter_ = 0
-    estimator.history_ = {"step": [], "loss": []}
-
-
-def _made(part: Any, record: type) -> Any:
-    """A part that may be given as the function that makes it."""
-    return part if part is None or isinstance(part, record) else part()
-
-
-def _parts(estimator: Estimator) -> _Parts:
-    classifies = isinstance(estimator, QEPClassifier)
-    default_loss = losses.cross_entropy() if classifies else losses.mean_squared_error()
-    return _Parts(
-        loss=_made(estimator.loss, Loss) or default_loss,
-        rule=estimator.rule,
-        solver=estimator.solver,
-        optimizer=_made(estimator.optimizer, Optimizer) or adam(learning_rate=0.1 if classifies else 0.05),
-        penalty=_made(estimator.penalty, Penalty),
-    )
-
-
-def _scaled(estimator: Estimator, X: FloatArray) -> FloatArray:
-    return (X - estimator.mean_) / estimator.scale_
-
-
-def _fit(estimator: Estimator, X: FloatArray, targets: FloatArray, parts: _Parts) -> None:
-    now = TrainingState(estimator.n_iter_, estimator.theta_, estimator.optimizer_state_, np.nan, {}, 0)
-    for state in train(
-        estimator.network_,
-        Samples(_scaled(estimator, X), targets),
-        loss=parts.loss,
-        rule=parts.rule,
-        solver=parts.solver,
-        device=estimator.device,
-        optimizer=parts.optimizer,
-        penalty=parts.penalty,
-        steps=estimator.n_iter_ + estimator.steps,
-        batch=estimator.batch,
-        seed=estimator.seed_,
-        resume=now,
-    ):
-        _record(estimator, state.theta, state.optimizer_state, state.step, state.loss)
-
-
-def _step(estimator: Estimator, X: FloatArray, targets: FloatArray, parts: _Parts) -> None:
-    step = estimator.n_iter_ + 1
-    found = gradient(
-        estimator.network_,
-        estimator.theta_,
-        _scaled(estimator, X),
-        targets,
-        loss=parts.loss,
-        rule=parts.rule,
-        solver=parts.solver,
-        device=estimator.device,
-        penalty=parts.penalty,
-        seed=estimator.seed_,
-        step=step,
-    )
-    theta, memory = parts.optimizer.update(found.values, estimator.optimizer_state_, estimator.theta_)
-    _record(estimator, theta, memory, step, found.loss)
-
-
-def _record(estimator: Estimator, theta: FloatArray, memory: dict[str, Any], step: int, loss: float) -> None:
-    estimator.theta_, estimator.optimizer_state_, estimator.n_iter_ = theta, memory, step
-    estimator.history_["step"].append(step)
-    estimator.history_["loss"].append(loss)
-
-
-def _outputs(estimator: Estimator, X: FloatArray) -> FloatArray:
-    return predict(
-        estimator.network_,
-        estimator.theta_,
-        _scaled(estimator, X),
-        solver=estimator.solver,
-        device=estimator.device,
-        seed=estimator.seed_,
-    )
-
-
-def _save(
-    estimator: Estimator, path: str | os.PathLike[str], more_facts: dict[str, Any], more_arrays: dict[str, NDArray[Any]]
-) -> None:
-    parameters: dict[str, Any] = estimator.get_params(deep=False)
-    if isinstance(parameters["random_state"], np.random.RandomState):
-        parameters["random_state"] = estimator.seed_
-    described = {name: describe(name, value) for name, value in parameters.items()}
-    if isinstance(estimator.network, Network) or "again" in (described["network"] or {}):
-        described["network"] = {"fitted": True}
-    fitted = {name: getattr(estimator, name) for name in ("seed_", "n_iter_", "n_features_in_")}
-    if hasattr(estimator, "feature_names_in_"):
-        fitted["feature_names_in_"] = vars(estimator)["feature_names_in_"].tolist()
-    facts = {
-        "estimator": type(estimator).__name__,
-        "parameters": described,
-        "fitted": fitted,
-        "versions": {"qeqprop": __version__, "scikit-learn": sklearn.__version__, "numpy": np.__version__},
-    }
-    arrays = {name: getattr(estimator, name) for name in _SAVED if hasattr(estimator, name)}
-    arrays |= {f"network.{name}": array for name, array in network_arrays(estimator.network_).items()}
-    arrays |= {f"memory.{name}": array for name, array in estimator.optimizer_state_.items()}
-    arrays |= {f"history.{name}": np.array(column) for name, column in estimator.history_.items()}
-    write_model(path, facts | more_facts, arrays | more_arrays)
-
-
-def _load(
-    cls: Any, path: str | os.PathLike[str], trusted: Sequence[str], parts: dict[str, Any]
-) -> tuple[Any, dict[str, Any], dict[str, NDArray[Any]]]:
-    facts, arrays = read_model(path)
-    if facts.get("estimator") != cls.__name__:
-        raise ValueError(f"{path}: must hold a {cls.__name__}, but holds a {facts.get('estimator')}.")
-
-    def group(prefix: str) -> dict[str, NDArray[Any]]:
-        return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-    network = network_from(group("network."))
-    stored = {name: value for name, value in facts["parameters"].items() if name not in parts}
-    if stored.get("network") == {"fitted": True}:
-        parts = {"network": network, **parts}
-        del stored["network"]
-    restored = {name: restore(path, name, value, trusted) for name, value in stored.items()}
-    estimator = cls(**restored, **parts)
-    for name, value in [*facts["fitted"].items(), *((name, arrays[name]) for name in _SAVED if name in arrays)]:
-        setattr(estimator, name, np.array(value, dtype=object) if isinstance(value, list) else value)
-    estimator.network_, estimator.optimizer_state_ = network, group("memory.")
-    estimator.history_ = {name: array.tolist() for name, array in group("history.").items()}
-    return estimator, facts, arrays

@@ -1,7 +1,8 @@
 """A fitted model as one file without pickle: arrays in an ``.npz`` archive, everything else as JSON inside it.
 
-Parts that are objects are stored by import name: a frozen dataclass (a rule, a solver) with its fields, a function (the
-maker of a loss or an optimiser) by its name alone, a `functools.partial` of such a function with its keywords.
+Parts that are objects are stored by import name: a frozen dataclass (a rule, a solver, an energy) with its fields, a
+function (the maker of a loss or an optimiser) by its name alone, a `functools.partial` of such a function with its
+keywords.
 
 Reading calls only what belongs to the families of this package (losses, networks, rules, solvers, devices, ..), or to
 modules the caller trusts, so that a model from somebody else runs none of their code.
@@ -28,8 +29,10 @@ from qeqprop.ledger import write_file
 
 _FORMAT = 1
 _FAMILIES = tuple(
-    f"qeqprop.{family}" for family in ("ansatze", "devices", "losses", "networks", "optimizers", "rules", "solvers")
+    f"qeqprop.{family}"
+    for family in ("ansatze", "classical", "devices", "losses", "networks", "optimizers", "rules", "solvers")
 )
+_NUMBERS = {"float64": np.float64, "int64": np.int64, "bool": np.bool_}
 _NETWORK_ARRAYS = ("static", "inputs", "trainable", "driver", "outputs", "initial", "positions")
 
 
@@ -113,6 +116,8 @@ def restore(path: str | os.PathLike[str], name: str, description: Any, trusted: 
             return tuple(made(item) for item in told)
         if not isinstance(told, dict):
             return told
+        if "array" in told:
+            return np.array(told["array"], dtype=_NUMBERS[told["dtype"]]).reshape(told["shape"])
         kind = next((kind for kind in ("make", "partial") if kind in told), "function")
         found = part(str(told.get(kind)))  # refused before its arguments are made
         arguments = {key: made(value) for key, value in told.get("with", {}).items()}
@@ -133,6 +138,8 @@ def _described(name: str, value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return [_described(name, item) for item in value]
+    if isinstance(value, np.ndarray) and value.dtype.name in _NUMBERS:  # decimals name every float64
+        return {"array": value.ravel().tolist(), "dtype": value.dtype.name, "shape": list(value.shape)}
     if isinstance(value, np.generic):
         return value.item()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

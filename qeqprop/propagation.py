@@ -142,7 +142,9 @@ def at_temperature(solver: Solver | None, temperature: float) -> Solver:
     if "solver" in names:
         wrapper = cast(Any, solver)
         return replace(wrapper, solver=at_temperature(wrapper.solver, temperature))
-    raise ValueError(f"Solver {type(solver).__name__} has no temperature: use Exact, Typical or Thermofield.")
+    raise ValueError(
+        f"Solver {type(solver).__name__} has no temperature: use Exact, Typical or Thermofield, Gibbs or Langevin."
+    )
 
 
 def _targets(y: ArrayLike, batch: int, n_outputs: int) -> FloatArray:

@@ -19,6 +19,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qeqprop import Network, QEPClassifier, QEPRegressor, estimators, losses, optimizers, predict
+from qeqprop.classical.chains import Gibbs
+from qeqprop.classical.energy_function import from_energy
+from qeqprop.classical.enumeration import Enumeration
+from qeqprop.classical.ising import layered_ising
+from qeqprop.classical.layered import layered
+from qeqprop.classical.relaxation import Relaxation
 from qeqprop.devices.statevector import Statevector
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.rules.nudging import SymmetricNudging
@@ -312,3 +318,82 @@ def test_an_estimator_on_a_device_is_saved_and_predicts_the_same(tmp_path):
     again = QEPClassifier.load(tmp_path / "model.npz")
     assert again.device == Statevector(shots=200)
     np.testing.assert_array_equal(again.predict_proba(X[:60]), classifier.predict_proba(X[:60]))
+
+
+# --- classical networks ------------------------------------------------------------------------------------------
+
+
+def spins(n_inputs, n_outputs):
+    return layered_ising(n_inputs=n_inputs, hidden=(3,), n_outputs=n_outputs)
+
+
+def neurons(n_inputs, n_outputs):
+    return layered(layers=(n_inputs, 2, n_outputs), quartic=0.3)
+
+
+SPINS = QEPClassifier(spins, solver=Enumeration(), temperature=0.8, steps=20, batch=16, random_state=0)
+NEURONS = QEPRegressor(
+    neurons,
+    solver=Relaxation(),
+    rule=SymmetricNudging(0.1),
+    optimizer=functools.partial(optimizers.adam, learning_rate=0.1),
+    steps=8,
+    batch=None,
+    initial_scale=0.0,
+    random_state=0,
+)
+
+
+@parametrize_with_checks([SPINS, NEURONS])
+def test_scikit_learns_own_checks_of_classical_networks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(estimator)
+
+
+def test_a_search_goes_along_the_temperature():
+    """Too hot, the spins do not answer; a sampled network is cloned, copied and fitted anew at each temperature."""
+    X, y = blobs(3)
+    sampled = QEPClassifier(spins, solver=Gibbs(chains=16, samples=30, r_hat=9.0), steps=25, random_state=0)
+    search = GridSearchCV(sampled, {"temperature": [2.0, 1e4]}, cv=2).fit(X, y)
+    assert search.best_params_ == {"temperature": 2.0}
+    cold, hot = search.cv_results_["mean_test_score"]
+    assert cold > 0.9 > hot
+    best = search.best_estimator_
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(best)).predict_proba(X), best.predict_proba(X))
+    alone = QEPClassifier(spins, solver=replace(sampled.solver, temperature=2.0), steps=25, random_state=0)
+    np.testing.assert_array_equal(alone.fit(X, y).theta_, best.theta_)
+    with pytest.raises(ValueError, match="Relaxation has no temperature"):
+        QEPClassifier(neurons, solver=Relaxation(), temperature=0.5).fit(X, y)
+
+
+@pytest.mark.parametrize("network", [neurons, layered(layers=(3, 2, 3)), lambda n, m: layered(layers=(n, m))])
+def test_a_saved_energy_predicts_and_learns_on_to_the_same_bits(tmp_path, network):
+    X, y = blobs(3)
+    fitted = QEPClassifier(network, solver=Relaxation(), steps=3, initial_scale=0.0, random_state=0).fit(X, y)
+    fitted.save(tmp_path / "model.npz")
+    loaded = QEPClassifier.load(tmp_path / "model.npz", trusted=[__name__])
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_array_equal(loaded.partial_fit(X, y).theta_, fitted.partial_fit(X, y).theta_)
+
+
+def test_an_energy_that_cannot_be_stored_is_asked_for(tmp_path):
+    def spring(theta, x, s):
+        return (s * s / 2 - theta[0] * x * s).sum(axis=1) - theta[1] * s[:, 0]
+
+    network = from_energy(spring, rest=[0.0], initial=[0.0, 0.0], n_inputs=1)
+    X = np.linspace(-2, 3, 30)[:, None]
+    fitted = QEPRegressor(network, solver=Relaxation(), random_state=0).fit(X, 5 + 2 * X[:, 0])
+    assert fitted.score(X, 5 + 2 * X[:, 0]) > 0.99
+    np.testing.assert_allclose((np.array([1.0, 11.0]) - fitted.target_offset_) / fitted.target_scale_, [-0.8, 0.8])
+    fitted.save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="`network` could not be stored"):
+        QEPRegressor.load(tmp_path / "model.npz")
+    again = QEPRegressor.load(tmp_path / "model.npz", network=network)
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+
+
+def test_a_network_and_a_solver_of_different_kinds_are_told_apart():
+    X, y = blobs(2)
+    with pytest.raises(ValueError, match="but Exact settles Equilibria"):
+        QEPClassifier(neurons).fit(X, y)
