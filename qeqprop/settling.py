@@ -18,6 +18,7 @@ from qeqprop.interfaces import (
     Equilibria,
     Expectations,
     FloatArray,
+    IntArray,
     Measure,
     Network,
     NumberArray,
@@ -109,7 +110,8 @@ class BoundSettle:
         return self._settled(self.solver.solve(problem, self.measure, precision=precision), n_nudges, want)
 
     def _settled(self, solution: Solution, n_nudges: int, want: Want) -> Settled:
-        shape = (n_nudges, self.batch, -1)
+        batch, driving = self.batch, self.posed.driving
+        shape = (n_nudges, batch, -1)
         split = read = self.n_outputs if Want.OUTPUTS in want else 0
         if Want.COVARIANCES in want:
             split += self.n_outputs * (self.n_outputs - 1) // 2
@@ -121,9 +123,9 @@ class BoundSettle:
         measured = solution.expectations
         return Settled(
             outputs=part(measured, 0, read, 1.0) if Want.OUTPUTS in want else None,
-            energy_gradient=part(measured, split, None, self.posed.driving) if Want.ENERGY_GRADIENT in want else None,
-            response=None if solution.response is None else part(solution.response, split, None, self.posed.driving),
-            certificate=solution.certificate.map(lambda array: array.reshape(n_nudges, self.batch)),
+            energy_gradient=part(measured, split, None, driving) if Want.ENERGY_GRADIENT in want else None,
+            response=None if solution.response is None else part(solution.response, split, None, driving),
+            certificate=solution.certificate.map(lambda array: array.reshape(n_nudges, batch)),
             start=solution.start,
             shots=solution.shots,
             covariances=_covariances(measured.std_errors[:, :split].reshape(shape), read)
@@ -178,15 +180,24 @@ def _kind_taken(solver: type) -> type:
 
 def _pair_sums(outputs: FloatArray) -> FloatArray:
     """``O_k + O_l`` for all k < l: their standard errors tell the covariances, whoever measures them."""
-    first, second = np.triu_indices(len(outputs), 1)
+    first, second = _pairs(len(outputs))
     return outputs[first] + outputs[second]
+
+
+@cache
+def _pairs(n_outputs: int) -> tuple[IntArray, IntArray]:
+    """The pairs k < l: all k, and all l."""
+    first, second = np.triu_indices(n_outputs, 1)
+    return first, second
 
 
 def _covariances(errors: FloatArray, n_outputs: int) -> FloatArray:
     """``Cov[k, l] = (Var[k + l] - Var[k] - Var[l]) / 2`` from the errors (..., n_outputs + n_pairs)."""
-    variances, sums = np.split(errors**2, [n_outputs], axis=-1)
-    first, second = np.triu_indices(n_outputs, 1)
     result = np.zeros((*errors.shape[:-1], n_outputs, n_outputs))
+    if not errors.any():  # nothing was sampled
+        return result
+    variances, sums = errors[..., :n_outputs] ** 2, errors[..., n_outputs:] ** 2
+    first, second = _pairs(n_outputs)
     diagonal = np.arange(n_outputs)
     result[..., diagonal, diagonal] = variances
     result[..., first, second] = result[..., second, first] = (

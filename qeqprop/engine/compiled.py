@@ -35,8 +35,9 @@ TEAM_SITES = 17
 BASIS_BYTES = 3 << 29
 """Memory for the Krylov basis of one sample (1.5 GiB); a fuller basis restarts less often."""
 
-ROUGH_SITES = 16
-"""From this many sites on, a state that only tells a gap is found in single precision: half the memory traffic."""
+ROUGH_SITES = 18
+"""From this many sites on, a state that only tells a gap is found in single precision: half the memory traffic, which
+pays once the vectors leave the caches."""
 
 _ROUGH = 1e-6  # of the norm: the residual that single precision reaches
 _RESOLVED = 1e-4  # of the norm: the least gap that single precision may tell

@@ -18,12 +18,12 @@ import numpy as np
 from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import INLINED, OPTIONS, apply
 from qeqprop.engine.streams import (
+    advance,
     axpy,
     axpy_four,
     clear,
     copy,
     descent,
-    direction,
     dot,
     precondition,
     scale,
@@ -331,16 +331,16 @@ def response_vector(
         for lane in range(lanes):
             active = squares[lane] > 1e-3 * tolerance * tolerance * start[lane] and dots[lane] > 0.0
             weights[lane] = products[lane] / dots[lane] if active else 0.0
-            weights[lanes + lane] = -weights[lane]
+            dots[lane] = -weights[lane]
             sums[lane], sums[lanes + lane] = 0.0, 0.0
-        descent((y, right, p, applied, conditioner), weights, sums, begin, end, tag)
+        descent((right, applied, conditioner), dots, sums, begin, end, tag)
         add_up(team, sums, 2 * lanes)
         if step % cleaning == cleaning - 1:
             project_out(size, right, known, n_known, dots, team, tag)
         for lane in range(lanes):
-            weights[lane] = sums[lane] / products[lane] if products[lane] > 0.0 else 0.0
+            weights[lanes + lane] = sums[lane] / products[lane] if products[lane] > 0.0 else 0.0
             products[lane], squares[lane] = sums[lane], sums[lanes + lane]
-        direction((p, right, conditioner), weights, weights, begin, end, tag)
+        advance((y, p, right, conditioner), weights, sums, begin, end, tag)
         wait(team)
     project_out(size, y, known, n_known, dots, team, tag)
     return worst

@@ -18,7 +18,7 @@ import numpy as np
 
 from qeqprop.engine.apply import OPTIONS
 
-_ROUNDS = 30
+_ROUNDS = 6
 
 
 @nb.njit(**OPTIONS)

@@ -167,23 +167,26 @@ precondition = _stream(3, 0, 1, 1, _precondition)
 
 
 def _descent(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    solution, residual, direction, applied, conditioner = vectors
-    solution = multiply_add(builder, weights[0], direction, solution)
-    residual = multiply_add(builder, weights[1], applied, residual)
-    return [solution, residual], [(residual, multiply(builder, conditioner, residual)), (residual, residual)]
+    residual, applied, conditioner = vectors
+    residual = multiply_add(builder, weights[0], applied, residual)
+    return [residual], [(residual, multiply(builder, conditioner, residual)), (residual, residual)]
 
 
-descent = _stream(5, 2, 2, 2, _descent)
-"""``y += c0 p``; ``r += c1 a``; sums ``r . m r`` and ``r . r``: a step of conjugate gradients."""
+descent = _stream(3, 1, 1, 2, _descent)
+"""``r += c0 a``; sums ``r . m r`` and ``r . r``: the residual of a step of conjugate gradients."""
 
 
-def _direction(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    conditioned = multiply(builder, vectors[1], vectors[2])
-    return [multiply_add(builder, weights[0], vectors[0], conditioned)], []
+def _advance(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    solution, direction, residual, conditioner = vectors
+    conditioned = multiply(builder, residual, conditioner)
+    return [
+        multiply_add(builder, weights[0], direction, solution),
+        multiply_add(builder, weights[1], direction, conditioned),
+    ], []
 
 
-direction = _stream(3, 1, 1, 0, _direction)
-"""``p = m r + c0 p``: the next direction of conjugate gradients."""
+advance = _stream(4, 2, 2, 0, _advance)
+"""``y += c0 p``, and then ``p = m r + c1 p``: the step itself and the next direction, for one reading of p."""
 
 
 def _copy(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
