@@ -38,6 +38,8 @@ def price_rows(price: Price) -> dict[str, str]:
         "pay-as-you-go": f"about ${total * DOLLARS_PER_SECOND:.0f}, at ${DOLLARS_PER_SECOND:.2f} a second",
         "budget": "none: give train.budget_seconds to be sure",
     }
+    if price.pause is not None:
+        rows["between jobs"] = f"{price.pause:g} s each, in these seconds, since a session is paid: device.pause"
     if price.budget is not None:
         rows["budget"] = f"{price.budget:g} s, enough for {min(price.steps, int(price.budget / per_step))} steps"
     return rows
@@ -61,7 +63,7 @@ def cost(folder: RunFolder) -> None:
         from qeqprop.ledger import read_run
 
         with read_run(folder) as ledger:
-            jobs, spent = ledger.jobs.remote_jobs(), ledger.jobs.spent_seconds()
+            jobs, spent, idle = ledger.jobs.remote_jobs(), ledger.jobs.spent_seconds(), ledger.jobs.idle_seconds()
         billed = [job for job in jobs if job.billed is not None]
         ran = [job for job in billed if job.outcome is None]
         paid = sum(job.billed or 0.0 for job in billed)
@@ -74,6 +76,9 @@ def cost(folder: RunFolder) -> None:
             "spent": f"{spent:.1f} s, with the estimates of what is not billed yet",
             "pay-as-you-go": f"${spent * DOLLARS_PER_SECOND:.2f}, at ${DOLLARS_PER_SECOND:.2f} a second",
         }
+        if idle:
+            each = idle / max(1, sum(job.posted is not None for job in jobs))
+            rows["between jobs"] = f"{idle:.1f} s of these, in sessions: device.pause was {each:.2g} s"
         print_table(rows)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from qeqprop.assembly import Setup, assemble
-from qeqprop.interfaces import AnyNetwork, EnergyNetwork, FloatArray, Network, RemoteDevice
+from qeqprop.interfaces import AnyNetwork, Device, EnergyNetwork, FloatArray, Network, RemoteDevice
 from qeqprop.ledger import Ledger, Step, open_run, write_file
 from qeqprop.runfile import canonical, read, short_hash
 from qeqprop.toml_text import to_toml
@@ -72,6 +72,7 @@ class Price:
         steps: of the run.
         jobs, shots, seconds: of a step, its test samples too where they are looked at in every step.
         total_seconds: of the whole run.
+        pause: seconds between two jobs, which are in these seconds, where they are paid; None where not.
         budget: seconds that the run may spend; None for any number.
     """
 
@@ -82,6 +83,7 @@ class Price:
     seconds: float
     total_seconds: float
     budget: float | None
+    pause: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +188,7 @@ class Experiment:
             seconds=gradient + (look if each else 0.0),
             total_seconds=plan.steps * gradient + looks * look,
             budget=plan.budget_seconds,
+            pause=device.paid_pause,
         )
 
     def _findings(self) -> Iterator[str]:
@@ -235,8 +238,9 @@ class Experiment:
             resumed_from = last.step if last else 0
             write_file(run_folder / "run.toml", to_toml(self.setup.resolved).encode())
             if resumed_from < self.setup.plan.steps:
-                with self._stoppable() as interrupted:
-                    for state in self._states(last, ledger):
+                device = self._device(ledger)
+                with _stoppable(device) as interrupted:
+                    for state in self._states(last, device):
                         last = Step(
                             state.step, state.theta, state.optimizer_state, state.loss, state.metrics, state.shots
                         )
@@ -249,15 +253,18 @@ class Experiment:
             _write_results(run_folder, self.setup.network, last.theta, ledger.history())
             return Run(run_folder, last.theta, last.loss, last.metrics, last.shots, resumed_from)
 
-    def _states(self, last: Step | None, ledger: Ledger) -> Iterator[TrainingState]:
-        from qeqprop.training import TrainingState
-
+    def _device(self, ledger: Ledger) -> Device | None:
+        """The device with a memory; what the simulator computes is the same again and needs none."""
         device = self.setup.device
-        if device is not None and not device.reads_states:  # what the simulator computes is the same again
-            from qeqprop.recorded import Recorded
+        if device is None or device.reads_states:
+            return device
+        from qeqprop.recorded import Recorded
 
-            tags = ("qeqprop", f"run-{short_hash(self.setup.resolved)}")
-            device = Recorded(device, ledger.jobs, tags, budget=self.setup.plan.budget_seconds)
+        tags = ("qeqprop", f"run-{short_hash(self.setup.resolved)}")
+        return Recorded(device, ledger.jobs, tags, budget=self.setup.plan.budget_seconds)
+
+    def _states(self, last: Step | None, device: Device | None) -> Iterator[TrainingState]:
+        from qeqprop.training import TrainingState
 
         resume = None
         if last is not None:
@@ -272,27 +279,27 @@ class Experiment:
             )
         return self.setup.train(device, resume=resume)
 
-    @contextmanager
-    def _stoppable(self) -> Generator[threading.Event, None, None]:
-        """Ctrl-C ends a step, or at once where jobs go on without this process and waiting may take hours."""
-        from qeqprop.recorded import is_remote
-
-        device = self.setup.device
-        if device is None or not is_remote(device):
-            with _finish_step_on_interrupt() as interrupted:
-                yield interrupted
-            return
-        try:
-            yield threading.Event()
-        finally:
-            cast(RemoteDevice, device).close()
-
     def _warn_of_other_versions(self, ledger: Ledger) -> None:
         begun, now = ledger.versions, self.setup.versions
         names = sorted(name for name in {*begun, *now} if begun.get(name) != now.get(name))
         if names:
             changes = ", ".join(f"{name} {begun.get(name)} -> {now.get(name)}" for name in names)
             warnings.warn(f"The run was begun with other versions ({changes}); its numbers may differ.", stacklevel=3)
+
+
+@contextmanager
+def _stoppable(device: Device | None) -> Generator[threading.Event, None, None]:
+    """Ctrl-C ends a step, or at once where jobs go on without this process and waiting may take hours."""
+    from qeqprop.recorded import Recorded, is_remote
+
+    if not isinstance(device, Recorded) or not is_remote(device.device):
+        with _finish_step_on_interrupt() as interrupted:
+            yield interrupted
+        return
+    try:
+        yield threading.Event()
+    finally:
+        device.close()
 
 
 @contextmanager

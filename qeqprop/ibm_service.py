@@ -54,6 +54,7 @@ class Connection:
     _backend: Any = None
     _opened: Any = None
     _jobs: dict[str, Any] = field(default_factory=dict[str, Any])
+    _bills: dict[str, float] = field(default_factory=dict[str, float])
     _garbled: dict[str, int] = field(default_factory=dict[str, int])
 
     # --- the account ------------------------------------------------------------------------------------------------
@@ -156,11 +157,35 @@ class Connection:
 
     def billed(self, job_id: str) -> float | None:
         """Seconds on the machine that a job was billed; None while that is not known."""
-        job = self.job(job_id)
-        usage = self._ask(job.metrics).get("usage", {})
-        if usage.get("status", "pending") == "pending":
-            return None
-        return float(usage.get("qpu_charge_time_seconds") or 0.0)
+        if job_id not in self._bills:
+            job = self.job(job_id)
+            usage = self._ask(job.metrics).get("usage", {})
+            if usage.get("status", "pending") == "pending":
+                return None
+            self._bills[job_id] = float(usage.get("qpu_charge_time_seconds") or 0.0)
+        return self._bills[job_id]
+
+    def idle(self, session: Any = None) -> dict[str, float]:
+        """The session, that of this process where none is given, and the seconds it has cost beside its jobs.
+
+        Nothing for a batch, of which only the jobs are paid, and while there is none.
+        """
+        session = session or self._opened
+        if session is None or self.mode != "session":
+            return {}
+        name, service = str(session.session_id), self.service()
+        jobs = self._ask(lambda: [str(job.job_id()) for job in service.jobs(limit=None, session_id=name)])
+        held, billed = float(self._ask(session.usage) or 0.0), sum(self.billed(job_id) or 0.0 for job_id in jobs)
+        return {name: max(0.0, held - billed)}
+
+    def end_session(self, session_id: str) -> float:
+        """Closes a session that another process left open; the seconds that it has cost beside its jobs."""
+        from qiskit_ibm_runtime import Session
+
+        service = self.service()
+        session = self._ask(lambda: Session.from_id(session_id, service), f"the session {session_id}")
+        self._ask(session.close)
+        return self.idle(session).get(session_id, 0.0)
 
     def cancel(self, job_id: str) -> None:
         """Cancels a job; one that has ended stays as it is."""
@@ -181,11 +206,14 @@ class Connection:
             self._jobs[job_id] = self._ask(lambda: service.job(job_id), f"the job {job_id}")
         return self._jobs[job_id]
 
-    def close(self) -> None:
-        """Closes the batch or session, if one was opened; its jobs go on. A session that stays open is warned of."""
+    def close(self) -> dict[str, float]:
+        """Closes the batch or session, if one was opened; its jobs go on. A session that stays open is warned of.
+
+        Gives the session that was closed, and the seconds it has cost beside its jobs.
+        """
         opened, self._opened = self._opened, None
         if opened is None:
-            return
+            return {}
         try:
             self._ask(opened.close, seconds=min(CLOSING, usual().reply))
         except Trouble as trouble:
@@ -196,6 +224,10 @@ class Connection:
                     RuntimeWarning,
                     stacklevel=2,
                 )
+            return {}
+        with suppress(Trouble):
+            return self.idle(opened)
+        return {}
 
     # --- within -----------------------------------------------------------------------------------------------------
 

@@ -150,10 +150,24 @@ class JobTable:
         self._connection.execute("UPDATE jobs SET answer = NULL WHERE step = ?", (step,))
 
     def spent_seconds(self) -> float:
-        """Seconds on a machine: what was billed, and the estimates of what was posted and is not billed yet."""
-        return self._connection.execute(
+        """Seconds on a machine: what was billed, the estimates of what was posted and is not billed yet, sessions."""
+        jobs = self._connection.execute(
             "SELECT coalesce(sum(coalesce(billed, CASE WHEN posted IS NULL THEN 0 ELSE estimate END)), 0) FROM jobs"
         ).fetchone()[0]
+        return jobs + self.idle_seconds()
+
+    def note_session(self, session_id: str, idle: float, *, is_open: bool) -> None:
+        """Commits what a session has cost beside its jobs, and whether it is still open."""
+        self.keep(f"session {session_id}", {"idle": idle, "open": is_open})
+
+    def sessions(self) -> dict[str, Mapping[str, Any]]:
+        """What is known of each session, see `note_session`."""
+        rows = self._connection.execute("SELECT name, value FROM facts WHERE name LIKE 'session %' ORDER BY rowid")
+        return {name.removeprefix("session "): json.loads(value) for name, value in rows}
+
+    def idle_seconds(self) -> float:
+        """Seconds that sessions have cost beside their jobs."""
+        return sum(float(session["idle"]) for session in self.sessions().values())
 
     def last_posts(self, number: int) -> list[float]:
         """When the last jobs were posted, in seconds since 1970, the latest first."""

@@ -71,6 +71,13 @@ class Recorded:
         if is_remote(self.device):
             submitter, spending = self._submitter(), self.book.find_job(0) is None
             submitter.read(lambda: submitter.device.reach(spending=spending), "the account and the machine")
+            submitter.mind_sessions()
+
+    def close(self) -> None:
+        """Ends what was opened for the jobs of this process, such as a session, and writes down what it has cost."""
+        if is_remote(self.device):
+            for name, seconds in cast(RemoteDevice, self.device).close().items():
+                self.book.note_session(name, seconds, is_open=False)
 
     def run(self, measurement: Measurement, *, shots: int | None, key: tuple[int, ...]) -> Measured:
         """See `interfaces.Device`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qeqprop.interfaces import JobState, Measurement, RemoteDevice
 from qeqprop.job_table import Job, JobTable, seconds_left
@@ -18,6 +18,9 @@ from qeqprop.patience import Answer, Patience, Refused, Trouble, Unreachable, te
 
 MAX_POSTS = 3
 """By one process, of a job that no search finds."""
+
+_PAID_WAIT = 2.0
+"""Seconds between two looks at a job, at most, while the machine is held and paid for."""
 
 MAX_ATTEMPTS = 3
 """Of one job, where the attempts before it ended badly."""
@@ -59,6 +62,7 @@ class Submitter:
             JobFailed: for a job that ended badly too often.
             Refused, Unreachable: see `patience`.
         """
+        self.mind_sessions()
         current = [(self._again(job) if job.outcome else job, question) for job, question in jobs]
         new = [job.estimate or 0.0 for job, _ in current if job.raw is None and job.posted is None]
         if new:
@@ -84,6 +88,7 @@ class Submitter:
             billed = self.read(lambda job_id=job_id: self.device.billed(job_id), f"the bill of job {job_id}")
             if billed is not None:
                 job = self.book.note_job(job, billed=billed)
+            self.mind_sessions()
             if job.raw is not None:
                 job = self._without_doubles(job)
             if job.outcome == "failed" and job.attempt < MAX_ATTEMPTS:
@@ -93,6 +98,21 @@ class Submitter:
             elif job.outcome is not None:
                 raise JobFailed(_failure(job, state))
         return job
+
+    def mind_sessions(self) -> None:
+        """Writes down what the session of this process has cost beside its jobs; ends those that nobody uses any more.
+
+        Such as the session of a process that was killed: its time is paid.
+        """
+        if self.device.paid_pause is None:
+            return
+        used = self.read(self.device.idle, "what the session costs")
+        for name, seconds in used.items():
+            self.book.note_session(name, seconds, is_open=True)
+        for name, known in self.book.sessions().items():
+            if known["open"] and name not in used:
+                seconds = self.read(lambda name=name: self.device.end_session(name), f"the end of session {name}")
+                self.book.note_session(name, seconds, is_open=False)
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -111,7 +131,8 @@ class Submitter:
             self._await_turn()
             job = self.book.note_job(job, posted=time.time(), posts=job.posts + 1)
             try:
-                return self.book.note_job(job, job_id=self.device.post(question, shots, self._all_tags(job)))
+                job = self.book.note_job(job, job_id=self.device.post(question, shots, self._all_tags(job)))
+                self.mind_sessions()  # of a session that was opened for it
             except Trouble as trouble:
                 lost += trouble.kind == "unclear"
                 renewals += trouble.kind in ("stale", "closed")
@@ -171,6 +192,8 @@ class Submitter:
 
     def _wait(self, job: Job) -> JobState:
         waits, begun = self._patience.waits(), time.monotonic()
+        if self.device.paid_pause is not None:  # a result that waits to be seen is paid for
+            waits = replace(self._patience, longest=min(self._patience.longest, _PAID_WAIT)).waits()
         job_id = str(job.job_id)
         while True:
             state = self.read(lambda: self.device.state(job_id), f"the state of job {job_id}")

@@ -470,6 +470,47 @@ def test_a_session_that_cannot_be_closed_is_warned_of(start):
     assert TOKEN not in str(rehearsal.log)
 
 
+def test_the_time_between_jobs_of_a_session_is_estimated_counted_and_billed(start, tmp_path):
+    rehearsal = start(plan="payg")
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+    settings = ["train.steps=2", "device.mode='session'"]
+    rehearsal.fault("POST", POST, "wait", seconds=0.5, times=100)
+    done = Experiment.load(tmp_path / "xor.toml", settings).run(tmp_path / "runs")
+    (session,) = rehearsal.service.sessions.all()
+    assert not session.accepting
+    with read_run(done.folder) as ledger:
+        spent, idle, known = ledger.jobs.spent_seconds(), ledger.jobs.idle_seconds(), ledger.jobs.sessions()
+    assert spent == pytest.approx(rehearsal.consumed, abs=1e-3)
+    assert idle > 0.2 * (spent - idle)
+    assert not known[session.id]["open"]
+    prices = [
+        Experiment.load(tmp_path / "xor.toml", [*settings, f"device.pause={pause}"]).check().price
+        for pause in (0.0, idle / len(rehearsal.jobs))
+    ]
+    assert prices[0].total_seconds < 0.9 * spent
+    assert prices[1].total_seconds == pytest.approx(spent, rel=0.1)
+    said = CliRunner().invoke(app, ["check", str(tmp_path / "xor.toml"), *(w for s in settings for w in ("--set", s))])
+    assert re.search(r"between jobs +5 s each", said.output)
+    said = CliRunner().invoke(app, ["jobs", "cost", str(done.folder)])
+    assert re.search(rf"between jobs +{idle:.1f} s of these", said.output)
+
+
+def test_a_session_that_a_killed_process_left_open_is_ended(start):
+    rehearsal, book = start(plan="payg"), in_memory()
+    Recorded(device(mode="session"), book).run(small(), shots=None, key=(1,))
+    (left,) = rehearsal.service.sessions.all()
+    time.sleep(0.3)
+    again = Recorded(device(mode="session"), book)
+    again.ready()
+    assert not left.accepting
+    assert book.idle_seconds() > 0.3
+    for _ in range(2):  # the first is answered by the book
+        again.run(small(), shots=None, key=(1,))
+    assert [session.accepting for session in rehearsal.service.sessions.all()] == [False, True]
+    again.close()
+    assert book.spent_seconds() == pytest.approx(rehearsal.consumed, abs=1e-3)
+
+
 def test_posts_wait_for_their_turn(start, monkeypatch):
     start()
     slept = []

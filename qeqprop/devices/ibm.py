@@ -78,7 +78,9 @@ class IBM:
         instance: who pays: a cloud resource name, or the name of an instance; that of the account where None.
         shots: for each row and basis.
         mode: jobs in a ``batch``; each by itself, ``job``; or with the machine to yourself, ``session``, which costs
-            the time in between too (no estimate and no budget counts that) and is refused by an Open plan.
+            the time between jobs too and is refused by an Open plan.
+        pause: seconds between two jobs of a session in which this computer works, for the estimate; a guess, and
+            ``qeqprop jobs cost RUN`` says what it was. The budget counts what the service says.
         primitive: ``sampler`` gives the bits, from which expectations follow with all covariances; ``estimator`` and
             the older ``estimator_v2`` give numbers that can be mitigated.
         resilience_level: of an estimator: 0 nothing, 1 twirled readout (TREX), 2 zero-noise extrapolation too.
@@ -102,6 +104,7 @@ class IBM:
     instance: str | None = None
     shots: Annotated[int, Ge(2)] = 1000
     mode: Mode = "batch"
+    pause: Annotated[float, Ge(0)] = 5.0
     primitive: PrimitiveName = "sampler"
     resilience_level: Literal[0, 1, 2] = 1
     twirling: bool = False
@@ -159,6 +162,10 @@ class IBM:
 
     # --- a job in its steps; see `interfaces.RemoteDevice` ------------------------------------------------------------
 
+    @property
+    def paid_pause(self) -> float | None:
+        return self.pause if self.mode == "session" else None
+
     def reach(self, *, spending: bool) -> None:
         """Account, instance, plan and machine, and whether there is anything left to spend; asked once."""
         if self._memory.reached:
@@ -215,7 +222,7 @@ class IBM:
         execution: Any = (self.options or {}).get("execution", {})
         delay = float(execution.get("rep_delay", REP_DELAY)) + EXECUTION
         folds = len(ZNE_FACTORS) if self.primitive != "sampler" and self.resilience_level == 2 else 1
-        return jobs * (OVERHEAD + folds * self.shots * delay) + folds * shots * delay
+        return jobs * (OVERHEAD + folds * self.shots * delay + (self.paid_pause or 0.0)) + folds * shots * delay
 
     def cost(self, measurement: Measurement, shots: int | None) -> JobCost:
         """What one part costs; whatever the machine cannot run, or the instance cannot pay, is refused here."""
@@ -267,9 +274,17 @@ class IBM:
         """Connects anew."""
         self.connection.renew()
 
-    def close(self) -> None:
+    def idle(self) -> Mapping[str, float]:
+        """The session of this process, and what it has cost beside its jobs."""
+        return self.connection.idle()
+
+    def end_session(self, session_id: str) -> float:
+        """Closes a session that another process left open."""
+        return self.connection.end_session(session_id)
+
+    def close(self) -> Mapping[str, float]:
         """Closes the batch or session of this process."""
-        self.connection.close()
+        return self.connection.close()
 
     # --- within -------------------------------------------------------------------------------------------------------
 

@@ -109,6 +109,11 @@ class RemoteDevice(Device, Protocol):
         ...
 
     @property
+    def paid_pause(self) -> float | None:
+        """Seconds between two jobs, as expected, where they are paid since the machine is held; None where not."""
+        ...
+
+    @property
     def tags_settle(self) -> float | None:
         """Seconds after a post in which its job is surely found by its tags; as long as is usual where None."""
         ...
@@ -178,8 +183,19 @@ class RemoteDevice(Device, Protocol):
         """Connects anew: the permission has run out, or the session was closed."""
         ...
 
-    def close(self) -> None:
-        """Ends what was opened for the jobs of this process, such as a session; jobs that were posted go on."""
+    def idle(self) -> Mapping[str, float]:
+        """Sessions of this process that hold the machine, and the seconds that each has cost beside its jobs."""
+        ...
+
+    def end_session(self, session_id: str) -> float:
+        """Ends a session that another process left open; the seconds that it has cost beside its jobs."""
+        ...
+
+    def close(self) -> Mapping[str, float]:
+        """Ends what was opened for the jobs of this process, such as a session; jobs that were posted go on.
+
+        Gives the sessions that were ended, and the seconds that each has cost beside its jobs.
+        """
         ...
 
 

@@ -30,6 +30,7 @@ class Session:
         created: seconds since 1970.
         max_ttl: seconds after which it is closed in any case.
         accepting: whether jobs may still be added.
+        stopped: seconds since 1970, when that ended.
         closed: when it was closed, if it is.
     """
 
@@ -39,6 +40,7 @@ class Session:
     created: float
     max_ttl: int
     accepting: bool = True
+    stopped: float | None = None
     closed: float | None = None
 
 
@@ -80,7 +82,7 @@ class Sessions:
     def stop_accepting(self, session: Session) -> None:
         """No more jobs; it is closed when those it has are done."""
         with self._lock:
-            session.accepting = False
+            session.accepting, session.stopped = False, session.stopped or time.time()
             self._keep(session)
 
     def close(self, session: Session) -> list[Job]:
@@ -92,17 +94,21 @@ class Sessions:
         return [job for job in self._of(session) if not job.is_final]
 
     def seconds(self, session: Session) -> float:
-        """What it was billed until now: of a session the time since its first job began, of a batch only its jobs."""
-        jobs = self._of(session)
-        if session.mode == "batch":
-            return sum(job.billed for job in jobs)
-        begins = [job.running for job in jobs if job.running is not None]
-        if not begins:
-            return 0.0
-        ended = session.closed
-        if ended is None and not session.accepting and all(job.is_final for job in jobs):
-            ended = max(job.finished or 0.0 for job in jobs)
-        return max((ended or time.time()) - min(begins), sum(job.billed for job in jobs))
+        """What it was billed until now: its jobs, and of a session all time between them, from the first to the end.
+
+        A job takes less time here than on the machine and is billed what it would take there; between jobs the clock
+        on the wall is right.
+        """
+        jobs, now = self._of(session), time.time()
+        billed = sum(job.billed for job in jobs)
+        ran = [(job.running, job.finished or now) for job in jobs if job.running is not None]
+        if session.mode == "batch" or not ran:
+            return billed
+        last = max(end for _, end in ran)
+        stopped = session.closed or (session.stopped if all(job.is_final for job in jobs) else None)
+        until = now if stopped is None else max(stopped, last)
+        held = until - min(begin for begin, _ in ran)
+        return billed + max(0.0, held - sum(end - begin for begin, end in ran))
 
     def details(self, session: Session) -> dict[str, Any]:
         """As the service sends it."""
