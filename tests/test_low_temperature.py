@@ -10,9 +10,10 @@ import qeqprop
 from qeqprop import losses
 from qeqprop.checking import check_gradient
 from qeqprop.classical import quadrature
-from qeqprop.classical.continuous import ContinuousEquilibria, ContinuousNetwork
+from qeqprop.classical.continuous import ContinuousNetwork
 from qeqprop.classical.double_wells import double_wells
 from qeqprop.classical.harmonic import harmonic
+from qeqprop.classical.landscape import ContinuousEquilibria
 from qeqprop.classical.layered import layered
 from qeqprop.classical.low_temperature import LowTemperature, free_energy
 from qeqprop.classical.quadrature import Quadrature
@@ -118,7 +119,7 @@ def test_conjugate_gradients_and_the_stored_inverse_agree(monkeypatch):
     network, theta, x, directions = quartic()
     solver = LowTemperature(0.05, starts=0, tolerance=1e-12)
     stored = responses(network, theta, x, directions, solver)
-    monkeypatch.setattr("qeqprop.classical.relaxation.DENSE", 0)
+    monkeypatch.setattr("qeqprop.classical._stiffness._DENSE", 0)
     np.testing.assert_allclose(responses(network, theta, x, directions, solver), stored, atol=1e-11)
 
 

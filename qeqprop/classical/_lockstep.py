@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
 from math import ceil
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
@@ -16,7 +18,7 @@ from qeqprop.classical._spins import SpinProblem, spin_problem, structure_of
 from qeqprop.engine.compilation import announced
 from qeqprop.engine.spin_sweeps import BLOCK, first_spins, run_chains, sum_up
 from qeqprop.engine.threads import get_threads, run
-from qeqprop.interfaces import Equilibria, FloatArray, IntArray, PhysicsWarning, Solution, Start
+from qeqprop.interfaces import Equilibria, FloatArray, IntArray, Measure, PhysicsWarning, Solution, Start, refuse_device
 
 SpinArray = NDArray[np.int8]
 
@@ -42,29 +44,38 @@ class Method(NamedTuple):
     temperatures: Sequence[float]
 
 
-class Length(NamedTuple):
-    """How long: chains, sweeps before the first sample, samples of each chain, sweeps between them, bound on R-hat."""
+@dataclass(frozen=True)
+class Chains:
+    """What all samplers are told: how long their chains are, and at which temperature; `chains.Gibbs` says it in full.
 
-    chains: int
-    burn_in: int
-    samples: int
-    thin: int
-    r_hat: float
+    Nothing but data, so that a sampler that is one of these has the same keys in a run file as all others.
+    """
+
+    temperature: Annotated[float, Gt(0)] = 1.0
+    _: KW_ONLY
+    chains: Annotated[int, Ge(2)] = 64
+    samples: Annotated[int, Ge(1)] = 100
+    burn_in: Annotated[int, Ge(0)] = 100
+    thin: Annotated[int, Ge(1)] = 1
+    r_hat: Annotated[float, Gt(1)] = 1.1
 
 
-def settle_by_chains(problem: Equilibria, method: Method, length: Length, precision: float | None) -> Solution:
+def settle_by_chains(
+    problem: Equilibria, measure: Measure | None, method: Method, how: Chains, precision: float | None
+) -> Solution:
     """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
+    refuse_device(method.name, measure)
     spins = spin_problem(problem, method.name)
-    found, stop = _sample(spins, method, length, problem.key, problem.start)
-    spent = length.samples
+    found, stop = _sample(spins, method, how, problem.key, problem.start)
+    spent = how.samples
     if precision is not None:
         largest = _largest_error(spins, found)
         if largest > precision:
-            length = length._replace(samples=_samples_for(precision, largest, length.samples))
-            found, stop = _sample(spins, method, length, (*problem.key, 1), Start({"spins": stop}))
-            spent += length.samples
-    quality = certificate(found, length.r_hat)
-    _judge(method.name, quality.r_hat, length)
+            how = replace(how, samples=_samples_for(precision, largest, how.samples))
+            found, stop = _sample(spins, method, how, (*problem.key, 1), Start({"spins": stop}))
+            spent += how.samples
+    quality = certificate(found, how.r_hat)
+    _judge(method.name, quality.r_hat, how)
     return Solution(
         expectations=averages(found, spins.observables),
         response=None
@@ -73,19 +84,19 @@ def settle_by_chains(problem: Equilibria, method: Method, length: Length, precis
         energies=found.series[:, 0].mean(axis=(1, 2)),
         certificate=quality,
         start=Start({"spins": stop}),
-        shots=spins.rows * length.chains * spent,
+        shots=spins.rows * how.chains * spent,
     )
 
 
 def _sample(
-    problem: SpinProblem, method: Method, length: Length, key: tuple[int, ...], start: Start | None
+    problem: SpinProblem, method: Method, how: Chains, key: tuple[int, ...], start: Start | None
 ) -> tuple[ChainSums, SpinArray]:
     """Runs all chains and adds up what they show; also where they stopped, (rows, chains, rungs, n_sites)."""
     rungs, rows = len(method.temperatures), problem.rows
-    members = min(max(1, BLOCK // rungs), length.chains)
-    blocks = -(-length.chains // members)  # the last one may hold more chains than are wanted
+    members = min(max(1, BLOCK // rungs), how.chains)
+    blocks = -(-how.chains // members)  # the last one may hold more chains than are wanted
     keys = _keys(key, rows, blocks, rungs * members)
-    spins = _first(problem, keys, method, start, members, length.chains)
+    spins = _first(problem, keys, method, start, members, how.chains)
     active = np.any(problem.coefficients != 0, axis=0)
     structure = structure_of(problem.holds, active)
     tables, graph, colours = tuple(structure.tables), tuple(structure.graph), structure.blocks
@@ -93,26 +104,26 @@ def _sample(
     inverse = 1.0 / np.array(method.temperatures)
     push = problem.perturbation
     tracked = np.tile(problem.observables[:1], (rows, 1)) if push is None else push
-    sums = np.zeros((rows, len(problem.holds), length.chains))
-    joint = np.zeros((0 if push is None else rows, len(problem.holds), length.chains))
-    series = np.zeros((rows, 2, length.samples, length.chains))
+    sums = np.zeros((rows, len(problem.holds), how.chains))
+    joint = np.zeros((0 if push is None else rows, len(problem.holds), how.chains))
+    series = np.zeros((rows, 2, how.samples, how.chains))
     per_sample = rows * problem.n_sites * blocks * members
-    segment = max(1, min(length.samples, _BYTES // max(1, per_sample)))
+    segment = max(1, min(how.samples, _BYTES // max(1, per_sample)))
     with announced(run_chains, rungs > 1):
-        for taken in range(0, length.samples, segment):
-            count = min(segment, length.samples - taken)
-            burn = length.burn_in if taken == 0 else 0
-            done = 0 if taken == 0 else length.burn_in + taken * length.thin
+        for taken in range(0, how.samples, segment):
+            count = min(segment, how.samples - taken)
+            burn = how.burn_in if taken == 0 else 0
+            done = 0 if taken == 0 else how.burn_in + taken * how.thin
             draws = np.empty((rows, count, problem.n_sites, blocks * members), dtype=np.int8)
-            schedule = np.array([burn, count, length.thin, done])
+            schedule = np.array([burn, count, how.thin, done])
 
             def move(begin: int, end: int, draws: SpinArray = draws, schedule: IntArray = schedule) -> None:
                 chosen = (graph, tables, order, problem.coefficients, inverse, keys, method.kind, schedule)
                 run_chains(*chosen, spins, draws, begin, end)
 
             _share(move, rows * blocks)
-            kept = np.ascontiguousarray(draws[..., : length.chains])
-            part = np.zeros((rows, 2, count, length.chains))
+            kept = np.ascontiguousarray(draws[..., : how.chains])
+            part = np.zeros((rows, 2, count, how.chains))
 
             def add(begin: int, end: int, kept: SpinArray = kept, part: FloatArray = part) -> None:
                 sum_up(tables, problem.coefficients, tracked, kept, sums, joint, part, begin, end)
@@ -120,8 +131,8 @@ def _sample(
             _share(add, rows)
             series[:, :, taken : taken + count] = part
     stop = spins.reshape(rows, blocks, problem.n_sites, rungs, members).transpose(0, 1, 4, 3, 2)
-    stop = np.ascontiguousarray(stop.reshape(rows, blocks * members, rungs, problem.n_sites)[:, : length.chains])
-    return ChainSums(length.samples, sums, None if push is None else joint, series), stop
+    stop = np.ascontiguousarray(stop.reshape(rows, blocks * members, rungs, problem.n_sites)[:, : how.chains])
+    return ChainSums(how.samples, sums, None if push is None else joint, series), stop
 
 
 def _first(
@@ -171,13 +182,13 @@ def _samples_for(precision: float, largest: float, samples: int) -> int:
     return ceil(needed)
 
 
-def _judge(name: str, spread: FloatArray | None, length: Length) -> None:
+def _judge(name: str, spread: FloatArray | None, how: Chains) -> None:
     assert spread is not None
-    wrong = np.flatnonzero(spread >= length.r_hat)
+    wrong = np.flatnonzero(spread >= how.r_hat)
     if len(wrong):
         warnings.warn(
             f"Solver {name}: in {len(wrong)} of {len(spread)} states the chains do not agree yet (R-hat up to "
-            f"{np.max(spread[wrong]):.2f}, wanted below {length.r_hat}). Raise `burn_in` and `samples`, or use "
+            f"{np.max(spread[wrong]):.2f}, wanted below {how.r_hat}). Raise `burn_in` and `samples`, or use "
             "Tempering.",
             PhysicsWarning,
             stacklevel=5,

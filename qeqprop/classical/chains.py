@@ -14,13 +14,13 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from qeqprop.checks import check_fields
-from qeqprop.classical._lockstep import Length, Method, settle_by_chains
+from qeqprop.classical._lockstep import Chains, Method, settle_by_chains
 from qeqprop.engine.spin_sweeps import HEAT_BATH, METROPOLIS
-from qeqprop.interfaces import Equilibria, Measure, Solution, refuse_device
+from qeqprop.interfaces import Equilibria, Measure, Solution
 
 
 @dataclass(frozen=True)
-class Gibbs:
+class Gibbs(Chains):
     """Heat-bath updates, block by block: ``p(s_k = +1) = 1 / (1 + exp(2 h_k / T))``, h the field of the other spins.
 
     Sites are coloured so that no two of a colour share a string; a sweep goes colour by colour, in a layered network
@@ -43,26 +43,17 @@ class Gibbs:
     Source: Geman & Geman, IEEE Trans. Pattern Anal. Mach. Intell. 6, 721 (1984).
     """
 
-    temperature: Annotated[float, Gt(0)] = 1.0
-    chains: Annotated[int, Ge(2)] = 64
-    samples: Annotated[int, Ge(1)] = 100
-    burn_in: Annotated[int, Ge(0)] = 100
-    thin: Annotated[int, Ge(1)] = 1
-    r_hat: Annotated[float, Gt(1)] = 1.1
-
     def __post_init__(self) -> None:
         check_fields(self)
 
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
-        refuse_device("Gibbs", measure)
         method = Method("Gibbs", HEAT_BATH, True, (self.temperature,))
-        length = Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
-        return settle_by_chains(problem, method, length, precision)
+        return settle_by_chains(problem, measure, method, self, precision)
 
 
 @dataclass(frozen=True)
-class Metropolis:
+class Metropolis(Chains):
     """One site after the other is flipped with the probability ``min(1, exp(-dE / T))``.
 
     Attributes:
@@ -74,26 +65,17 @@ class Metropolis:
     Source: Metropolis et al., J. Chem. Phys. 21, 1087 (1953).
     """
 
-    temperature: Annotated[float, Gt(0)] = 1.0
-    chains: Annotated[int, Ge(2)] = 64
-    samples: Annotated[int, Ge(1)] = 100
-    burn_in: Annotated[int, Ge(0)] = 100
-    thin: Annotated[int, Ge(1)] = 1
-    r_hat: Annotated[float, Gt(1)] = 1.1
-
     def __post_init__(self) -> None:
         check_fields(self)
 
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
-        refuse_device("Metropolis", measure)
         method = Method("Metropolis", METROPOLIS, False, (self.temperature,))
-        length = Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
-        return settle_by_chains(problem, method, length, precision)
+        return settle_by_chains(problem, measure, method, self, precision)
 
 
 @dataclass(frozen=True)
-class Tempering:
+class Tempering(Chains):
     """Heat-bath chains at several temperatures that exchange their states: for energies with many valleys.
 
     Neighbours a, b exchange with the probability ``min(1, exp((1/T_a - 1/T_b)(E_a - E_b)))`` after each sweep, every
@@ -111,14 +93,8 @@ class Tempering:
     Source: Hukushima & Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996).
     """
 
-    temperature: Annotated[float, Gt(0)] = 1.0
     hottest: Annotated[float, Gt(0)] = 4.0
     rungs: Annotated[int, Ge(2)] = 8
-    chains: Annotated[int, Ge(2)] = 64
-    samples: Annotated[int, Ge(1)] = 100
-    burn_in: Annotated[int, Ge(0)] = 100
-    thin: Annotated[int, Ge(1)] = 1
-    r_hat: Annotated[float, Gt(1)] = 1.1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -129,8 +105,6 @@ class Tempering:
 
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
-        refuse_device("Tempering", measure)
         ladder = np.geomspace(self.temperature, self.hottest, self.rungs).tolist()
         method = Method("Tempering", HEAT_BATH, True, ladder)
-        length = Length(self.chains, self.burn_in, self.samples, self.thin, self.r_hat)
-        return settle_by_chains(problem, method, length, precision)
+        return settle_by_chains(problem, measure, method, self, precision)

@@ -9,8 +9,8 @@ import numpy as np
 from annotated_types import Ge
 
 from qeqprop.checks import check_fields
-from qeqprop.classical.continuous import ContinuousEquilibria
 from qeqprop.classical.jets import derivative
+from qeqprop.classical.landscape import ContinuousEquilibria
 from qeqprop.interfaces import (
     Certificate,
     Expectations,

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt
 
 from qeqprop.checks import check_fields
 from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
-from qeqprop.classical.continuous import ContinuousEquilibria, Landscape
+from qeqprop.classical.landscape import ContinuousEquilibria, Landscape
 from qeqprop.counts import stream
 from qeqprop.interfaces import FloatArray, Measure, NotConverged, PhysicsWarning, Solution, Start, refuse_device
 

@@ -25,9 +25,10 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from qeqprop.checks import check_fields
-from qeqprop.classical.continuous import ContinuousEquilibria, Landscape
+from qeqprop.classical._stiffness import compliance, extreme_modes
 from qeqprop.classical.jets import derivative
-from qeqprop.classical.relaxation import Minimum, Relaxation, certificate_of, compliance, extreme_modes, relaxed
+from qeqprop.classical.landscape import ContinuousEquilibria, Landscape
+from qeqprop.classical.relaxation import Minimum, Relaxation, certificate_of, relaxed
 from qeqprop.counts import stream
 from qeqprop.interfaces import Expectations, FloatArray, Measure, PhysicsWarning, Solution, Start, refuse_device
 

@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from qeqprop.checks import check_fields
-from qeqprop.classical.continuous import ContinuousEquilibria, Landscape
+from qeqprop.classical.landscape import ContinuousEquilibria, Landscape
 from qeqprop.interfaces import (
     Certificate,
     Expectations,

@@ -17,9 +17,9 @@ from members import members
 import qeqprop
 import qeqprop.classical
 from qeqprop import losses
-from qeqprop.classical.continuous import ContinuousEquilibria
 from qeqprop.classical.gaussian import Gaussian
 from qeqprop.classical.harmonic import harmonic
+from qeqprop.classical.landscape import ContinuousEquilibria
 from qeqprop.devices.statevector import Statevector
 from qeqprop.parts import read_part
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import qeqprop.classical
-from qeqprop.classical.continuous import ContinuousNetwork, Landscape
+from qeqprop.classical.continuous import ContinuousNetwork
 from qeqprop.classical.jets import derivative
+from qeqprop.classical.landscape import Landscape
 from qeqprop.parts import read_part
 
 
