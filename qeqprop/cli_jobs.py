@@ -12,10 +12,10 @@ import typer
 from qeqprop.terminal import fail, print_table, user_errors
 
 if TYPE_CHECKING:
-    from qeqprop.experiment import Price
     from qeqprop.interfaces import RemoteDevice
     from qeqprop.job_table import Job
     from qeqprop.ledger import Ledger
+    from qeqprop.preview import Price
 
 OPEN_SECONDS = 600.0
 """What the Open plan allows in 28 days (published by IBM, seen in May 2026)."""

@@ -11,79 +11,19 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qeqprop.assembly import Setup, assemble
-from qeqprop.interfaces import AnyNetwork, Device, EnergyNetwork, FloatArray, Network, RemoteDevice
+from qeqprop.interfaces import AnyNetwork, Device, FloatArray
 from qeqprop.ledger import Ledger, Step, open_run, write_file
+from qeqprop.preview import Preview, preview
 from qeqprop.runfile import canonical, read, short_hash
 from qeqprop.toml_text import to_toml
 
 if TYPE_CHECKING:
-    from qeqprop.measurement_count import StepCost
     from qeqprop.training import TrainingState
-
-_PROTOCOL_SAMPLES = 4
-"""Samples that an adiabatic protocol is tried on by a check."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """What an experiment is, found without running it.
-
-    Attributes:
-        name: the name its run folder gets.
-        resolved: the run file with all defaults filled in.
-        sites, strings, trainable, inputs, outputs: the size of the network; no strings where it is no Pauli sum.
-        samples, test_samples: the size of the data.
-        settings: (measurement bases) x (states) for the gradient of one sample; None if it is computed, not measured.
-        shift_settings: the same by the parameter-shift rule, for a circuit with as many angles; None without strings.
-        circuits: that one step runs, for all samples of its batch; None if it runs none.
-        shots: of these circuits; None where no shots are taken.
-        findings: what is to be said of the way in which states are prepared.
-        price: what the run costs on a machine that is paid for; None for other devices.
-    """
-
-    name: str
-    resolved: Mapping[str, Any]
-    sites: int
-    strings: int
-    trainable: int
-    inputs: int
-    outputs: int
-    samples: int
-    test_samples: int
-    settings: int | None
-    shift_settings: int | None
-    circuits: int | None
-    shots: int | None
-    findings: tuple[str, ...]
-    price: Price | None = None
-
-
-@dataclass(frozen=True)
-class Price:
-    """What a run costs on a machine that is paid for, estimated without asking anybody.
-
-    Attributes:
-        machine: its name.
-        steps: of the run.
-        jobs, shots, seconds: of a step, its test samples too where they are looked at in every step.
-        total_seconds: of the whole run.
-        pause: seconds between two jobs, which are in these seconds, where they are paid; None where not.
-        budget: seconds that the run may spend; None for any number.
-    """
-
-    machine: str
-    steps: int
-    jobs: int
-    shots: int
-    seconds: float
-    total_seconds: float
-    budget: float | None
-    pause: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,82 +78,9 @@ class Experiment:
         """The name of the run folder: that of the file and a hash of the resolved content, ``iris-3fa4c1d2``."""
         return f"{self.source.stem}-{short_hash(self.setup.resolved)}"
 
-    def check(self) -> Check:
+    def check(self) -> Preview:
         """Says what would be run, and runs nothing."""
-        from qeqprop.measurement_count import settings_per_gradient, shift_settings, step_cost
-
-        setup, network, data = self.setup, self.setup.network, self.setup.data
-        targets = data.train.y[: setup.plan.batch]
-        sampler = setup.solver if setup.device is None else setup.device
-        shots: int | None = getattr(sampler, "shots", None)
-        measures = setup.device is not None or shots is not None
-        sums = network if isinstance(network, Network) else None
-        cost = step_cost(sums, setup.rule, setup.loss, targets, shots) if sums and measures else None
-        return Check(
-            name=self.name,
-            resolved=setup.resolved,
-            sites=sums.num_sites if sums else cast(EnergyNetwork, network).n_variables,
-            strings=len(sums.strings) if sums else 0,
-            trainable=network.n_trainable,
-            inputs=network.n_inputs,
-            outputs=network.n_outputs,
-            samples=len(data.train.x),
-            test_samples=len(data.test.x),
-            settings=settings_per_gradient(sums, setup.rule, setup.loss, targets) if sums else None,
-            shift_settings=shift_settings(sums) if sums else None,
-            circuits=None if cost is None else cost.circuits,
-            shots=None if cost is None else cost.shots,
-            findings=tuple(self._findings()),
-            price=self._price(sums, cost) if sums and cost else None,
-        )
-
-    def _price(self, network: Network, cost: StepCost) -> Price | None:
-        from qeqprop.measurement_count import test_cost
-        from qeqprop.recorded import is_remote
-
-        setup, plan = self.setup, self.setup.plan
-        if setup.device is None or not is_remote(setup.device) or cost.shots is None:
-            return None
-        device, tested = cast(RemoteDevice, setup.device), len(setup.data.test.x)
-        test = test_cost(network, tested, getattr(device, "shots", None))
-        gradient = device.rough_seconds(cost.jobs, cost.shots)
-        look = device.rough_seconds(1, test.shots or 0) if tested else 0.0
-        looks = -(-plan.steps // plan.validate_every) if tested else 0  # the last step is tested anyway
-        each = plan.validate_every == 1 and tested
-        return Price(
-            machine=device.machine,
-            steps=plan.steps,
-            jobs=cost.jobs + (1 if each else 0),
-            shots=cost.shots + ((test.shots or 0) if each else 0),
-            seconds=gradient + (look if each else 0.0),
-            total_seconds=plan.steps * gradient + looks * look,
-            budget=plan.budget_seconds,
-            pause=device.paid_pause,
-        )
-
-    def _findings(self) -> Iterator[str]:
-        """What is to be said of the way in which states are prepared."""
-        from qeqprop.placement_report import circuit_of, placement_report
-        from qeqprop.propagation import MEASURING_RESPONSES
-        from qeqprop.protocol_report import check_protocol
-        from qeqprop.solvers.variational import Variational
-        from qeqprop.training import initial_theta
-
-        setup = self.setup
-        if not isinstance(setup.network, Network):
-            return
-        if isinstance(setup.solver, MEASURING_RESPONSES):
-            name = type(setup.solver).__name__
-            yield f"note: cost: {name} measures the response by circuits that are not counted here"
-        if isinstance(setup.solver, Variational) and setup.solver.angles == "device" and setup.device is not None:
-            yield "note: cost: the circuits of a step are those of its final states, those of the search come on top"
-        theta = initial_theta(setup.network, seed=setup.seed, scale=setup.plan.initial_scale)
-        x = setup.data.train.x[:_PROTOCOL_SAMPLES]
-        yield from map(str, check_protocol(setup.solver, setup.rule, setup.network, theta=theta, x=x))
-        circuit = None if setup.device is None else circuit_of(setup.solver, setup.network, theta, x)
-        placed = None if setup.device is None or circuit is None else placement_report(setup.device, circuit)
-        if placed is not None:
-            yield f"placement: {placed}"
+        return preview(self.name, self.setup)
 
     def run(self, folder: str | Path = "runs", progress: Callable[[TrainingState], None] | None = None) -> Run:
         """Trains, or goes on where an earlier process stopped, and writes the results into ``folder / name``.
