@@ -105,8 +105,20 @@ def as_sampling(device: Device) -> SamplingDevice:
     """The device, if it gives single outcomes; else a `ValueError`."""
     if not hasattr(device, "read"):
         name = getattr(device, "name", repr(device))
-        raise ValueError(f"Argument `device` must be a device that samples, such as Aer(), but is {name}.")
+        raise ValueError(
+            f"Argument `device` must be a device that samples, such as Aer(), but is {name}.{advice_for(device)}"
+        )
     return cast(SamplingDevice, device)
+
+
+def advice_for(device: Device) -> str:
+    """What to do instead of wrapping a device whose jobs are paid; nothing for others."""
+    if not hasattr(device, "post"):
+        return ""
+    return (
+        " Its jobs are written down one by one, which a wrapper does not do. What it has itself: an estimator with "
+        "resilience_level = 1 (readout errors, TREX) or 2 (zero-noise extrapolation too); or more shots."
+    )
 
 
 def run_by_reading(

@@ -18,7 +18,7 @@ from qiskit.circuit import ClassicalRegister, QuantumCircuit
 from qiskit.transpiler import Target
 
 from qeqprop.checks import check_shape
-from qeqprop.counts import MAX_SITES, Readings, Readout, SamplingDevice
+from qeqprop.counts import MAX_SITES, Readings, Readout, SamplingDevice, advice_for
 from qeqprop.fractional_gates import bounded, turned_back
 from qeqprop.interfaces import Device, FloatArray, IntArray
 from qeqprop.qubit_choice import choose_qubits
@@ -73,6 +73,7 @@ def as_placing(device: Device) -> PlacingDevice:
         name = getattr(device, "name", repr(device))
         raise ValueError(
             f"Argument `device` must be a device that places circuits, such as Profile() or Aer(), but is {name}."
+            f"{advice_for(device)}"
         )
     return cast(PlacingDevice, device)
 

@@ -45,6 +45,17 @@ REP_DELAY = 250e-6
 EXECUTION = 5e-6
 """Seconds that a short circuit lasts, readout included."""
 
+RESERVED = {
+    "max_execution_time": "is an argument of its own",
+    "environment.max_execution_time": "is an argument of its own, `max_execution_time`",
+    "resilience_level": "is an argument of its own",
+    "default_shots": "is `shots`",
+    "default_precision": "follows from `shots`",
+    "environment.job_tags": "is how jobs are found again",
+    "environment.private": "lets a result be read once only, and a reply may be lost on its way",
+}
+"""Options of the client that cannot be given as such."""
+
 ZNE_FACTORS = (1, 3, 5)
 """By which the client amplifies the noise at resilience level 2, each in circuits of its own."""
 
@@ -87,7 +98,7 @@ class IBM:
         twirling: whether gates are twirled.
         dynamical_decoupling: the sequence that protects waiting qubits, if any.
         fractional: use rotations of free angle about X and ZZ, where the machine has them.
-        options: any others of the client's primitive, as a table of tables.
+        options: any others of the client's primitive, as a table of tables; none of `RESERVED`.
         qubits: the qubit of each site; chosen by their errors where None.
         max_execution_time: seconds on the machine after which a job is cancelled.
         posts_per_minute: jobs that the service takes in a minute; it allows each user five.
@@ -121,6 +132,7 @@ class IBM:
         check_fields(self)
         if not self.machine:
             raise ValueError("Argument `machine` must name a machine, such as 'ibm_kingston', but is empty.")
+        _check_not_reserved(self.options or {})
         checked_options(self.primitive, self._options([]))
         if self.primitive != "sampler" and _needs_noise_model(self.options or {}):
             raise ValueError(
@@ -327,6 +339,16 @@ def _rows(measurement: Measurement, rows: Any) -> Measurement:
 
 def _reads_anything(measurement: Measurement) -> bool:
     return bool(measurement.rows and needed_bases(measurement.strings, measurement.weights))
+
+
+def _check_not_reserved(options: Mapping[str, Any]) -> None:
+    for name, reason in RESERVED.items():
+        *outer, last = name.split(".")
+        table: Any = options
+        for word in outer:
+            table = table.get(word, {}) if isinstance(table, Mapping) else {}
+        if isinstance(table, Mapping) and last in table:
+            raise ValueError(f"Argument `options` must not hold {name}, which {reason}.")
 
 
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

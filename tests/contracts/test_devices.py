@@ -19,13 +19,13 @@ DEVICES = members("devices")
 EXACT = {"Statevector"}
 MADE = {"Statevector with shots": DEVICES["Statevector"](shots=1000)}
 MACHINE = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=3)
-NEEDED = {"Backend": {"backend": MACHINE}}
-ELSEWHERE = {"IBM"}  # needs a service to talk to: test_ibm.py asks it the same questions
-MADE |= {name: made(**NEEDED.get(name, {})) for name, made in DEVICES.items() if name not in EXACT | ELSEWHERE}
+NEEDED = {"Backend": {"backend": MACHINE}, "IBM": {"machine": "ibm_kingston_8", "posts_per_minute": 1000}}
+MADE |= {name: made(**NEEDED.get(name, {})) for name, made in DEVICES.items() if name not in EXACT}
 SAMPLING = sorted(MADE)
-REPLAYED = [name for name in SAMPLING if name != "Backend"]  # the shots of a machine come once
+REPLAYED = [name for name in SAMPLING if name != "Backend"]  # shots of a machine come once, of the stand-in again
 WRAPPERS = {"Allocated", "ReadoutMitigated", "ZeroNoise"}
-NOISY = {"Profile", "Backend", "ReadoutMitigated", "ZeroNoise"}
+NOISY = {"Profile", "Backend", "IBM", "ReadoutMitigated", "ZeroNoise"}
+pytestmark = pytest.mark.usefixtures("service")  # that IBM's client talks to
 STRINGS = PauliList(["III", "IIZ", "ZZI", "XXI", "IXX", "IYZ", "YIX"])
 
 

@@ -24,10 +24,13 @@ QUICK = {
     "Adiabatic": {"total_time": 3.0, "steps": 6, "tolerance": 1.0},
     "Thermofield": {"ansatz": hamiltonian_variational(layers=1), "tolerance": 1e-2, "diagonal_sites": 0},
 }  # the reference is as quick
-NEEDED = {"Backend": {"backend": GenericBackendV2(6, coupling_map=[[q, q + 1] for q in range(5)], seed=3)}}
-NOISY = {"Profile", "Backend", "ReadoutMitigated", "ZeroNoise"}
-ELSEWHERE = {"IBM"}  # needs a service to talk to: see test_ibm.py
-MADE = {name: made(**NEEDED.get(name, {})) for name, made in DEVICES.items() if name not in ELSEWHERE}
+NEEDED = {
+    "Backend": {"backend": GenericBackendV2(6, coupling_map=[[q, q + 1] for q in range(5)], seed=3)},
+    "IBM": {"machine": "ibm_kingston_8", "posts_per_minute": 1000},
+}
+NOISY = {"Profile", "Backend", "IBM", "ReadoutMitigated", "ZeroNoise"}
+MADE = {name: made(**NEEDED.get(name, {})) for name, made in DEVICES.items()}
+pytestmark = pytest.mark.usefixtures("service")  # that IBM's client talks to
 MADE["Statevector with shots"] = DEVICES["Statevector"](shots=1000)
 WITHOUT_CIRCUITS = {"Exact", "Sampled", "DMRG", "Typical", "EqualTime"}
 WRAPPED = {"EqualTime": "Exact"}  # what answers in their place, by default
