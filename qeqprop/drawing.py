@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,37 +12,17 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, PathPatch, Wedge
-from matplotlib.path import Path
+from matplotlib.patches import Patch, PathPatch
 from numpy.typing import ArrayLike
 
 from qeqprop.checks import finite_array
 from qeqprop.figures import canvas
 from qeqprop.interfaces import FloatArray, Network
-
-INPUT, OUTPUT, HIDDEN = "#009E73", "#E69F00", "#FFFFFF"
-"""Colours of the roles, from the palette of M. Okabe and K. Ito (2008), which all eyes can tell apart."""
+from qeqprop.strokes import HIDDEN, INPUT, LINE_STYLES, MIXED_STYLE, OUTPUT, Term, discs, lines, patch, rings
 
 _UNKNOWN = "#4D4D4D"
 _LETTER = 0.09  # inches that a letter of the title takes
-_DISC, _RING, _LANES = 0.20, 0.31, 0.32  # radii and width of a bundle, in distances of nearest neighbours
-_LINE_STYLES = {"ZZ": (0, ()), "XX": (0, (2.2, 0.8)), "YY": (0, (0.8, 0.8))}
-_MIXED_STYLE = (0, (2.5, 0.8, 0.8, 0.8))
 _RING_PLACES = {1: ("",), 2: (" (left)", " (right)"), 3: (" (top left)", " (bottom)", " (top right)")}
-
-
-@dataclass(frozen=True, eq=False)
-class _Term:
-    """One Pauli string of the Hamiltonian: ``word[n]`` acts on ``sites[n]``, sites ascending."""
-
-    word: str
-    sites: tuple[int, ...]
-    value: float
-    color: str | tuple[float, float, float, float]
-
-    @property
-    def name(self) -> str:
-        return " ".join(f"{letter}{site}" for letter, site in zip(self.word, self.sites, strict=True))
 
 
 def network(
@@ -83,10 +62,10 @@ def network(
     figure, ax = canvas(ax, size[0] + 2.8, height, layout="compressed")  # the one for axes of a fixed aspect
     longer = [term for term in terms if len(term.word) > 2]
     artists = [
-        *(_patch(term, places) for term in longer),
-        *_lines(bonds, places, unit),
-        *_rings([term for term in terms if len(term.word) == 1], places),
-        *_discs(network, places),
+        *(patch(term, places) for term in longer),
+        *lines(bonds, places, unit),
+        *rings([term for term in terms if len(term.word) == 1], places),
+        *discs(*_roles(network), places),
     ]
     for artist in artists:
         ax.add_patch(artist)
@@ -112,7 +91,7 @@ def network(
 
 def _terms(
     network: Network, theta: ArrayLike | None, x: ArrayLike | None, scale: ScalarMappable
-) -> tuple[list[_Term], bool]:
+) -> tuple[list[Term], bool]:
     """The strings of H with their colours, and whether any has a value; adapts the scale to the values."""
     parameters = np.zeros(network.n_trainable) if theta is None else network.check_theta(theta)
     sample = (
@@ -129,12 +108,12 @@ def _terms(
     drawn = np.any(letters, axis=1) & (fixed | trained | scaled | shifted)
     largest = float(np.max(np.abs(values[known & drawn]), initial=0.0)) or 1.0
     scale.set_norm(Normalize(-largest, largest))
-    terms: list[_Term] = []
+    terms: list[Term] = []
     for index in np.flatnonzero(drawn):
         sites = tuple(int(site) for site in np.flatnonzero(letters[index]))
         color = _rgba(scale, values[index]) if known[index] else _UNKNOWN if unknown[index] else INPUT
         value = float(values[index]) if known[index] else float("nan")
-        terms.append(_Term("".join("IXZY"[letters[index, site]] for site in sites), sites, value, color))
+        terms.append(Term("".join("IXZY"[letters[index, site]] for site in sites), sites, value, color))
     return terms, bool(np.any(known & drawn))
 
 
@@ -169,131 +148,6 @@ def _places(network: Network) -> FloatArray:
     return places / (max(float(distances.min()), 0.03 * float(distances.max())) or 1.0)
 
 
-# --- the artists ------------------------------------------------------------------------------------------------
-
-
-def _lines(bonds: Sequence[_Term], places: FloatArray, unit: float) -> list[Patch]:
-    """One line for each string of two letters, the strings of a bond side by side."""
-    largest = max((abs(term.value) for term in bonds if np.isfinite(term.value)), default=0.0)
-    lanes: dict[tuple[int, ...], list[_Term]] = {}
-    for term in bonds:
-        lanes.setdefault(term.sites, []).append(term)
-    crowd = max(map(len, lanes.values()), default=1)
-    spacing = _LANES / max(crowd, 4)
-    broadest = min(5.0, 0.75 * spacing * unit * 72)
-    artists: list[Patch] = []
-    for sites, together in lanes.items():
-        start, end = places[list(sites)]
-        length = float(np.linalg.norm(end - start)) or 1.0
-        normal = np.asarray([start[1] - end[1], end[0] - start[0]]) / length
-        if (normal[1], normal[0]) < (0.0, 0.0):
-            normal = -normal  # upwards
-        bow = _bow(sites, places, normal, length)
-        for lane, term in enumerate(sorted(together, key=lambda term: _lane(term.word))):
-            shift = (lane - (len(together) - 1) / 2) * spacing * normal
-            middle = (start + end) / 2 + 2 * bow * normal
-            path = Path(np.stack([start, middle, end]) + shift, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
-            share = abs(term.value) / largest if largest and np.isfinite(term.value) else 0.35
-            artists.append(
-                PathPatch(
-                    path,
-                    facecolor="none",
-                    edgecolor=term.color,
-                    linewidth=0.4 + (broadest - 0.4) * share,
-                    linestyle=_LINE_STYLES.get(term.word, _MIXED_STYLE),
-                    capstyle="butt",
-                    zorder=2 + share / 2,  # strong ones on top
-                    gid=f"bond {term.name}",
-                )
-            )
-    return artists
-
-
-def _lane(word: str) -> tuple[bool, str]:
-    return word not in _LINE_STYLES, word
-
-
-def _bow(sites: tuple[int, ...], places: FloatArray, normal: FloatArray, length: float) -> float:
-    """How far a line must bend along the normal so that it passes by every third site."""
-    others = np.delete(places, list(sites), axis=0) - places[sites[0]]
-    along = others @ np.asarray([normal[1], -normal[0]])
-    along = along * np.sign(float((places[sites[1]] - places[sites[0]]) @ np.asarray([normal[1], -normal[0]])))
-    across = others @ normal
-    share = along / length
-    hit = (share > 0) & (share < 1) & (np.abs(across) < _DISC)
-    if not np.any(hit):
-        return 0.0
-    nearest = int(np.argmin(np.where(hit, np.abs(across), np.inf)))
-    if abs(across[nearest]) < 0.05:
-        return 0.18 * length + 0.1
-    # a parabola of height h is at 4 h share (1 - share) beside the line
-    missing = (_RING + 0.03 - abs(across[nearest])) / (4 * share[nearest] * (1 - share[nearest]))
-    return float(-np.sign(across[nearest]) * missing)
-
-
-def _rings(fields: Sequence[_Term], places: FloatArray) -> list[Patch]:
-    """The strings of one letter, a sector of the ring for each letter that occurs."""
-    letters = sorted({term.word for term in fields})
-    angle = 360 / max(len(letters), 1)
-    artists: list[Patch] = []
-    for term in fields:
-        begin = 90 + angle * letters.index(term.word)
-        artists.append(
-            Wedge(
-                tuple(places[term.sites[0]]),
-                _RING,
-                begin,
-                begin + angle,
-                width=_RING - _DISC,
-                facecolor=term.color,
-                edgecolor="white",
-                linewidth=0.8,
-                zorder=4,
-                gid=f"field {term.name}",
-            )
-        )
-    return artists
-
-
-def _discs(network: Network, places: FloatArray) -> list[Patch]:
-    inputs, outputs = _roles(network)
-    artists: list[Patch] = []
-    for site, place in enumerate(places):
-        left = INPUT if site in inputs else OUTPUT if site in outputs else HIDDEN
-        right = OUTPUT if site in outputs else left
-        halves = ((left, 0, 360),) if left == right else ((left, 90, 270), (right, 270, 450))
-        for color, begin, end in halves:
-            name = f"site {site} {begin}"
-            artists.append(Wedge(tuple(place), _DISC, begin, end, facecolor=color, linewidth=0, zorder=5, gid=name))
-        artists.append(
-            Wedge(tuple(place), _DISC, 0, 360, facecolor="none", edgecolor="#333333", linewidth=0.8, zorder=5.5)
-        )
-    return artists
-
-
-def _patch(term: _Term, places: FloatArray) -> Patch:
-    """A faint patch over the sites of a longer string: their polygon, or an arch below sites on a line."""
-    corners = places[list(term.sites)]
-    centred = corners - corners.mean(axis=0)
-    _, spreads, axes = np.linalg.svd(centred, full_matrices=False)
-    if len(spreads) < 2 or spreads[1] < 0.05:
-        order = np.argsort(centred @ axes[0])
-        start, end = corners[order[0]], corners[order[-1]]
-        normal = np.asarray([-axes[0][1], axes[0][0]])
-        if (normal[1], normal[0]) > (0.0, 0.0):
-            normal = -normal  # downwards: bent lines go upwards
-        depth = (0.45 * float(np.linalg.norm(end - start)) + 0.2) * normal
-        codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4, Path.CLOSEPOLY]
-        path = Path(np.stack([start, start + depth, end + depth, end, start]), codes)
-    else:
-        order = np.argsort(np.arctan2(centred[:, 1], centred[:, 0]))
-        path = Path(np.concatenate([corners[order], corners[order[:1]]]), closed=True)
-    color = term.color
-    return PathPatch(
-        path, facecolor=color, edgecolor=color, alpha=0.22, linewidth=1.2, zorder=1, gid=f"patch {term.name}"
-    )
-
-
 # --- the words --------------------------------------------------------------------------------------------------
 
 
@@ -305,16 +159,16 @@ def _title(network: Network, letters: int) -> str:
         (network.n_outputs, "output"),
         (network.n_trainable, "trainable parameter"),
     )
-    lines: list[str] = []
+    rows: list[str] = []
     for part in (f"{number} {word}{'s' * (number != 1)}" for number, word in counts if number):
-        if lines and len(lines[-1]) + 2 + len(part) <= letters:
-            lines[-1] += ", " + part
+        if rows and len(rows[-1]) + 2 + len(part) <= letters:
+            rows[-1] += ", " + part
         else:
-            lines.append(part)
-    return ",\n".join(lines)
+            rows.append(part)
+    return ",\n".join(rows)
 
 
-def _legend(network: Network, terms: Sequence[_Term]) -> list[Line2D | Patch]:
+def _legend(network: Network, terms: Sequence[Term]) -> list[Line2D | Patch]:
     inputs, outputs = _roles(network)
     hidden = set(range(network.num_sites)) - inputs - outputs
     handles: list[Line2D | Patch] = [
@@ -329,13 +183,13 @@ def _legend(network: Network, terms: Sequence[_Term]) -> list[Line2D | Patch]:
     if inputs & outputs:
         handles.append(_marker("input and output site", face=INPUT, fillstyle="left", markerfacecoloralt=OUTPUT))
     words = {term.word for term in terms}
-    for word, style in _LINE_STYLES.items():
+    for word, style in LINE_STYLES.items():
         if word in words:
             handles.append(Line2D([], [], color=_UNKNOWN, linestyle=style, linewidth=2, label=f"{word} coupling"))
-    mixed = sorted(word for word in words if len(word) == 2 and word not in _LINE_STYLES)
+    mixed = sorted(word for word in words if len(word) == 2 and word not in LINE_STYLES)
     if mixed:
         named = ", ".join(mixed[:3]) + (", ..." if len(mixed) > 3 else "")
-        handles.append(Line2D([], [], color=_UNKNOWN, linestyle=_MIXED_STYLE, linewidth=2, label=f"{named} coupling"))
+        handles.append(Line2D([], [], color=_UNKNOWN, linestyle=MIXED_STYLE, linewidth=2, label=f"{named} coupling"))
     letters = sorted(word for word in words if len(word) == 1)
     if letters:
         sectors = [letter + place for letter, place in zip(letters, _RING_PLACES[len(letters)], strict=True)]

@@ -14,7 +14,6 @@ from systems import ising_chain, one_qubit, one_qubit_answer, random_network
 
 import qeqprop
 from qeqprop import Network, losses, plots
-from qeqprop.drawing import INPUT, OUTPUT
 from qeqprop.networks.cluster_ising import cluster_ising, cluster_sensor
 from qeqprop.networks.kitaev_honeycomb import kitaev_honeycomb
 from qeqprop.networks.transverse_ising import transverse_ising
@@ -26,6 +25,7 @@ from qeqprop.rules.richardson import Richardson
 from qeqprop.solvers.adiabatic import Adiabatic
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.sampled import Sampled
+from qeqprop.strokes import INPUT, OUTPUT
 
 MSE = losses.mean_squared_error
 ONE_QUBIT = (one_qubit(), [0.8, 1.5], np.zeros((1, 0)), [[1.0]])

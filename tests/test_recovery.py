@@ -174,6 +174,26 @@ class Burnt(Exception):
     """The process is gone, as far as the run can tell."""
 
 
+class Fuse:
+    """Burns when the boundary between a run and its device has been crossed so many times more."""
+
+    WHOLE = 10**9
+
+    def __init__(self):
+        self.left = self.WHOLE
+
+    def __call__(self):
+        self.left -= 1
+        if self.left < 0:
+            raise Burnt
+
+
+def fused(experiment, fuse, asked):
+    """The experiment on a device that burns the fuse and remembers what it was asked."""
+    device = Fused(experiment.setup.device, asked, fuse)
+    return dataclasses.replace(experiment, setup=dataclasses.replace(experiment.setup, device=device))
+
+
 @dataclasses.dataclass(frozen=True)
 class Fused:
     """A device that counts what it is asked, and whose process may end before or after it answers."""
@@ -209,14 +229,9 @@ def with_jobs(tmp_path, monkeypatch):
 
 def test_a_fuse_at_every_crossing(with_jobs, tmp_path, monkeypatch):
     """Wherever the process ends, the run goes on to the same bits, and no job that was answered is asked again."""
-    left, asked = [10**9], []
+    crossing, asked = Fuse(), []
 
-    def crossing():
-        left[0] -= 1
-        if left[0] < 0:
-            raise Burnt
-
-    def fused(method):
+    def watched(method):
         def call(self, *arguments):
             crossing()
             result = method(self, *arguments)
@@ -226,9 +241,8 @@ def test_a_fuse_at_every_crossing(with_jobs, tmp_path, monkeypatch):
         return call
 
     for part, name in ((JobTable, "begin_job"), (JobTable, "finish_job"), (Ledger, "append")):
-        monkeypatch.setattr(part, name, fused(getattr(part, name)))
-    device = Fused(with_jobs.setup.device, asked, crossing)
-    experiment = dataclasses.replace(with_jobs, setup=dataclasses.replace(with_jobs.setup, device=device))
+        monkeypatch.setattr(part, name, watched(getattr(part, name)))
+    experiment = fused(with_jobs, crossing, asked)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # no power cut here: only speed
     connect = ledger._connect
 
@@ -241,15 +255,15 @@ def test_a_fuse_at_every_crossing(with_jobs, tmp_path, monkeypatch):
 
     undisturbed = experiment.run(tmp_path / "undisturbed")
     wanted, keys = content(undisturbed.folder), list(asked)
-    crossings = 10**9 - left[0]
+    crossings = Fuse.WHOLE - crossing.left
     assert len(set(keys)) == len(keys) == 2 * 3 * 2  # steps x (free, nudged, test) x (energies, observables)
     assert crossings == 6 * len(keys) + 2 * 2
     for fuse in range(crossings):
         asked.clear()
-        left[0] = fuse
+        crossing.left = fuse
         with pytest.raises(Burnt):
             experiment.run(tmp_path / str(fuse))
-        left[0] = 10**9
+        crossing.left = Fuse.WHOLE
         again = experiment.run(tmp_path / str(fuse))
         assert content(again.folder) == wanted
         assert again.theta.tobytes() == undisturbed.theta.tobytes()
@@ -265,16 +279,9 @@ def within_a_job(fuse):
 
 
 def test_answers_come_from_the_ledger_and_another_question_stops_the_run(with_jobs, tmp_path, monkeypatch):
-    asked = []
-    stop = [5]
-
-    def crossing():
-        stop[0] -= 1
-        if stop[0] < 0:
-            raise Burnt
-
-    device = Fused(with_jobs.setup.device, asked, crossing)
-    experiment = dataclasses.replace(with_jobs, setup=dataclasses.replace(with_jobs.setup, device=device))
+    crossing, asked = Fuse(), []
+    crossing.left = 5
+    experiment = fused(with_jobs, crossing, asked)
     with pytest.raises(Burnt):
         experiment.run(tmp_path)
     assert len(asked) == 3  # two are answered, the third is lost on its way back
@@ -308,24 +315,17 @@ def test_a_search_on_the_device_goes_on_in_its_middle(with_jobs, tmp_path):
     solver = 'use = "variational:Variational"\nangles = "device"\nmethod = "spsa"\niterations = 6'
     file.write_text(JOBS_FILE.replace('use = "qeqprop_test_fields:Fields"', solver) + SEARCH)
     search = Experiment.load(file, ["train.steps=1"])
-    left, asked = [10**9], []
-
-    def crossing():
-        left[0] -= 1
-        if left[0] < 0:
-            raise Burnt
-
-    device = Fused(search.setup.device, asked, crossing)
-    experiment = dataclasses.replace(search, setup=dataclasses.replace(search.setup, device=device))
+    crossing, asked = Fuse(), []
+    experiment = fused(search, crossing, asked)
     undisturbed = experiment.run(tmp_path / "undisturbed")
-    wanted, crossings = list(asked), 10**9 - left[0]
+    wanted, crossings = list(asked), Fuse.WHOLE - crossing.left
     assert len(wanted) > 12
     for fuse in (3, crossings // 2, crossings - 2):
         asked.clear()
-        left[0] = fuse
+        crossing.left = fuse
         with pytest.raises(Burnt):
             experiment.run(tmp_path / str(fuse))
-        left[0] = 10**9
+        crossing.left = Fuse.WHOLE
         again = experiment.run(tmp_path / str(fuse))
         assert again.theta.tobytes() == undisturbed.theta.tobytes()
         assert content(again.folder) == content(undisturbed.folder)
