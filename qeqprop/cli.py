@@ -58,7 +58,8 @@ _WARM_UP_HELP = """Compile the engine for this processor now, rather than at the
 It takes about a minute once; the result is kept on disk (NUMBA_CACHE_DIR chooses where), and later starts take a
 second. Useful in a job script, before many processes start together.
 """
-_SHOW_HELP = """Show the numbers of a run folder and draw its pictures (loss.png, network.png) into it.
+_SHOW_HELP = """Show the numbers of a run folder and draw its pictures into it: loss.png, network.png and, where chains
+are sampled, chains.png (how long they remember, and whether they agree).
 
 \b
 Examples:

@@ -14,6 +14,9 @@ from matplotlib.figure import Figure
 BLUE, RED, GREEN, PURPLE, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#8C8C8C"
 """Colours of lines, from the palette of M. Okabe and K. Ito (2008), which all eyes can tell apart."""
 
+COLORS, MARKERS = (BLUE, RED, GREEN, PURPLE, BLACK, GREY), "osD^vPX*"
+"""Of one curve after the other."""
+
 
 class Picture(Figure):
     """A matplotlib figure that notebooks show although pyplot does not know it."""

@@ -6,15 +6,20 @@ import io
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qeqprop.assembly import rebuild
-from qeqprop.interfaces import AnyNetwork, Dataset, Network
+from qeqprop.interfaces import AnyNetwork, Dataset, Network, PhysicsWarning, Solver
 from qeqprop.ledger import read_run, write_file
+
+_CHAIN_ROWS = 4
+"""Inputs whose chains are drawn."""
 
 
 def summary(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -73,7 +78,10 @@ def logistic_accuracy(data: Dataset) -> float | None:
 
 
 def pictures(folder: str | os.PathLike[str]) -> list[Path]:
-    """Draws ``loss.png`` and ``network.png`` into the run folder; the network only if its parts can still be imported.
+    """Draws ``loss.png``, ``network.png`` and, where chains were sampled, ``chains.png`` into the run folder.
+
+    The last two only if the parts of the run can still be imported. The chains are those of some training inputs, run
+    anew at the last parameters.
 
     Raises:
         LedgerError: if this is not a run folder.
@@ -90,6 +98,15 @@ def pictures(folder: str | os.PathLike[str]) -> list[Path]:
     network: AnyNetwork | None = rebuild("network", resolved, source.parent)
     if isinstance(network, Network) and network.n_trainable == len(last.theta):
         drawn.append(_save(folder / "network.png", lambda: plots.network(network, last.theta)))
+    solver: Solver | None = rebuild("solver", resolved, source.parent)
+    data: Dataset | None = rebuild("data", resolved, source.parent)
+    settings = {entry.name for entry in fields(solver)} if is_dataclass(solver) else set[str]()
+    if network is not None and solver is not None and data is not None and {"chains", "samples"} <= settings:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PhysicsWarning)  # the picture says R-hat
+            x = data.train.x[:_CHAIN_ROWS]
+            figure = plots.autocorrelation(network, last.theta, x, solvers=solver)
+        drawn.append(_save(folder / "chains.png", lambda: figure))
     return drawn
 
 

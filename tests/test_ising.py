@@ -11,7 +11,7 @@ from scipy.special import ellipk
 
 import qeqprop
 from qeqprop import losses
-from qeqprop.classical._averages import autocorrelation_time, r_hat
+from qeqprop.classical.chain_statistics import autocorrelation_time, r_hat
 from qeqprop.classical.chains import Gibbs, Metropolis, Tempering
 from qeqprop.classical.enumeration import Enumeration
 from qeqprop.classical.ising import ising_of, layered_ising, square_lattice

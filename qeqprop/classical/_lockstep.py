@@ -85,6 +85,7 @@ def settle_by_chains(
         certificate=quality,
         start=Start({"spins": stop}),
         shots=spins.rows * how.chains * spent,
+        series=found.series,
     )
 
 

@@ -97,6 +97,7 @@ class Langevin:
             certificate=replace(quality, residual=self._virial_error(problem.landscape, virial)),
             start=walk.start(),
             shots=len(problem.landscape) * self.chains * spent,
+            series=found.series,
         )
 
     def _sample(

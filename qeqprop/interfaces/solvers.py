@@ -64,6 +64,8 @@ class Solution:
         certificate: arrays (batch,).
         start: for the next, nearby call.
         shots: projective measurements spent, zero where nothing was sampled.
+        series: (batch, 2, samples, chains) the energy and the perturbation, or the first observable without one, along
+            every chain; None where no chain was sampled.
     """
 
     expectations: Expectations
@@ -72,6 +74,7 @@ class Solution:
     certificate: Certificate
     start: Start
     shots: int = 0
+    series: FloatArray | None = None
 
 
 class Solver(Protocol):
