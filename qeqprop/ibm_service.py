@@ -8,20 +8,19 @@ environment or the saved account; should it ever be part of a message, it is str
 from __future__ import annotations
 
 import os
-import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from qeqprop.ibm_errors import told_apart, without_secrets
 from qeqprop.interfaces import JobState
 from qeqprop.patience import Trouble, usual, within
 
 Answer = TypeVar("Answer")
 Mode = Literal["batch", "job", "session"]
 
-TOKEN_VARIABLES = ("QISKIT_IBM_TOKEN", "IAM_APIKEY", "IBM_CLOUD_API_KEY")
 INSTANCE_VARIABLE = "QISKIT_IBM_INSTANCE"
 RAN_TOO_LONG = "ran longer than maximum execution time"
 CLOSING = 5.0
@@ -31,8 +30,6 @@ MAX_GARBLED = 10
 """Replies with the result of one job that cannot be read, before it is given up."""
 
 _PHASES: dict[str, Any] = {"RUNNING": "running", "DONE": "done", "CANCELLED": "cancelled"}
-_DEFINITE = (400, 402, 403, 404, 405, 409, 410, 413, 415, 422)
-"""Codes of answers by which a request has not taken effect."""
 
 
 @dataclass(eq=False)
@@ -94,10 +91,7 @@ class Connection:
                 raise ValueError(
                     "Argument `mode` must be 'batch' or 'job' on an Open plan, which has no sessions, but is 'session'."
                 )
-            self._backend = self._ask(
-                lambda: service.backend(self.machine, use_fractional_gates=self.fractional),
-                f"the machine {self.machine}",
-            )
+            self._backend = self._ask(lambda: self._found(service), f"the machine {self.machine}")
         elif refresh:
             self._ask(self._backend.refresh)
         return self._backend
@@ -245,6 +239,23 @@ class Connection:
         _without_repetitions(service)
         return service
 
+    def _found(self, service: Any) -> Any:
+        """The machine, its properties read; the client would read them when they are first used, and not in time."""
+        from qiskit.providers.exceptions import QiskitBackendNotFoundError
+
+        try:
+            backend = service.backend(self.machine, use_fractional_gates=self.fractional)
+        except QiskitBackendNotFoundError:
+            offered = _offered(service)
+            if self.machine in offered:  # the client says the same where it could not read the configuration
+                raise Trouble("unclear", "its configuration could not be read") from None
+            named = f" ({', '.join(offered)})" if offered else ""
+            raise ValueError(
+                f"Argument `machine` must name a machine of the instance{named}, but is {self.machine!r}."
+            ) from None
+        _ = backend.target
+        return backend
+
     def _where(self) -> Any:
         """What a primitive runs on."""
         backend = self.backend()
@@ -278,48 +289,12 @@ class Connection:
         except Trouble:
             raise
         except Exception as error:  # whatever the client, the network or the service may raise
-            raise self._told_apart(error, what) from None
-
-    def _told_apart(self, error: Exception, what: str) -> Exception:
-        from qiskit.providers.exceptions import QiskitBackendNotFoundError
-        from qiskit_ibm_runtime.accounts.exceptions import AccountNotFoundError, AccountsError
-        from qiskit_ibm_runtime.exceptions import IBMInputValueError, IBMNotAuthorizedError
-
-        message = self._hidden(str(error).strip("'\""))
-        chain = list(_chain(error))
-        code = next((code for one in chain if (code := _code(one)) is not None), None)
-        said = f"{what}: {message}" if what else message or type(error).__name__
-        answer: Exception = Trouble("unclear", said)
-        if isinstance(error, QiskitBackendNotFoundError):
-            answer = ValueError(f"Argument `machine` must name a machine of the instance, but is {self.machine!r}.")
-        elif isinstance(error, AccountNotFoundError):
-            answer = ValueError(
-                "There is no account of IBM's service: set QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE, or save one with "
-                "QiskitRuntimeService.save_account(token=..., instance=...)."
-            )
-        elif isinstance(error, (AccountsError, IBMInputValueError)) and _is_refusal(code, chain):
-            answer = ValueError(f"IBM's service refuses the account or the instance: {message}")
-        elif code == 429:
-            answer = Trouble("busy", said, _retry_after(chain))
-        elif code == 401 or isinstance(error, IBMNotAuthorizedError):
-            answer = Trouble("stale", said)
-        elif any(type(one).__name__ in ("NewConnectionError", "ConnectTimeoutError") for one in chain):
-            answer = Trouble("busy", "the service cannot be reached")
-        elif code in _DEFINITE:
-            answer = Trouble("refused", said)
-        elif isinstance(error, ValueError) and str(error).startswith(("Argument `", "A machine of IBM")):
-            answer = error
-        return answer
+            raise told_apart(error, what, self._hidden) from None
 
     def _hidden(self, text: str) -> str:
         """A text without secrets."""
-        secrets = [os.environ.get(name) for name in TOKEN_VARIABLES]
-        if self._service is not None:
-            secrets.append((self._service.active_account() or {}).get("token"))
-        for secret in secrets:
-            if secret:
-                text = text.replace(secret, "***")
-        return re.sub(r"(?i)\b(bearer|apikey)\s+\S+", r"\1 ***", text)
+        account = None if self._service is None else self._service.active_account()
+        return without_secrets(text, (account or {}).get("token"))
 
 
 def _saved_instance(client: Any) -> str | None:
@@ -340,40 +315,7 @@ def _without_repetitions(service: Any) -> None:
                 session.mount(scheme, HTTPAdapter(max_retries=0))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that led to it, those inside of it too."""
-    seen: set[int] = set()
-    waiting: list[Any] = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-
-
-def _code(error: BaseException) -> int | None:
-    """The status code of an HTTP reply, if the error has one."""
-    for name in ("status_code", "code"):
-        code = getattr(error, name, None)
-        if isinstance(code, int) and 100 <= code < 600:
-            return code
-    response = getattr(error, "response", None)
-    code = getattr(response, "status_code", None)
-    return code if isinstance(code, int) else None
-
-
-def _retry_after(chain: list[BaseException]) -> float | None:
-    for error in chain:
-        headers = getattr(getattr(error, "response", None), "headers", None) or {}
-        with suppress(TypeError, ValueError):
-            return float(headers["Retry-After"]) if "Retry-After" in headers else None
-    return None
-
-
-def _is_refusal(code: int | None, chain: list[BaseException]) -> bool:
-    """Whether an account or instance was refused, rather than something on the way failed."""
-    on_the_way = any(
-        word in type(error).__name__ for error in chain for word in ("Connection", "Timeout", "JSONDecode")
-    )
-    return code in (400, 401, 403, 404) if code is not None else not on_the_way
+def _offered(service: Any) -> list[str]:
+    """The names of the machines that the service lists for this instance."""
+    client = getattr(service, "_active_api_client", None)
+    return [] if client is None else sorted(str(one["name"]) for one in client.list_backends())

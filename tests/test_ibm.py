@@ -291,6 +291,44 @@ def test_each_fault_ends_in_the_right_result_and_no_job_more(start, undisturbed,
     assert rehearsal.faults.happened >= 1
 
 
+def test_the_service_says_how_long_to_wait(start):
+    rehearsal, made = start(), device()
+    made.settle(small().circuit, None)
+    rehearsal.fault("POST", POST, "status", code=429, retry_after=7)
+    with pytest.raises(Trouble) as trouble:
+        made.post(small(), None, ("qeqprop",))
+    assert (trouble.value.kind, trouble.value.wait) == ("busy", 7.0)
+    rehearsal.fault("GET", "/instances/usage", "status", code=503, retry_after=5)
+    with pytest.raises(Trouble) as trouble:
+        made.connection.remaining_seconds()
+    assert (trouble.value.kind, trouble.value.wait) == ("unclear", 5.0)
+
+
+ELSEWHERE = ("/identity/token", "/resources/search", "/catalog/", "/backends$", "/configuration", "/properties")
+ELSEWHERE += ("/status$", "/instances/usage", "/sessions$", "/metrics")
+ACTIONS = [("status", {"code": 503}), ("status", {"code": 429}), ("hang", {"seconds": 1.5})]
+ACTIONS += [(action, {}) for action in ("drop_before", "drop_after", "html", "truncate")]
+ONCE = {("/identity/token", "truncate"), ("/configuration", "html"), ("/properties", "drop_before")}
+ONCE |= {("/resources/search", "html"), ("/sessions$", "drop_after"), ("/metrics", "truncate")}
+
+
+@pytest.mark.parametrize(
+    ("path", "action", "details"),
+    [
+        pytest.param(path, action, details, marks=[] if (path, action) in ONCE else pytest.mark.slow)
+        for path in ELSEWHERE
+        for action, details in ACTIONS
+    ],
+)
+def test_faults_around_a_job(start, undisturbed, path, action, details):
+    """Whatever else the client asks: who pays, which machine, how good it is, what is left, what it has cost."""
+    rehearsal = start()
+    rehearsal.fault("*", path, action, **details)
+    assert np.array_equal(two_calls(device()), undisturbed)
+    assert len(rehearsal.jobs) == 2
+    assert rehearsal.faults.happened == 1
+
+
 def test_lost_posts_and_a_lapsed_permission_are_counted_apart(start, undisturbed):
     rehearsal = start()
     goes_wrong(rehearsal, *(name for name in FAULTS if name.startswith("POST") and ("503" in name or "401" in name)))
@@ -544,7 +582,7 @@ def test_posts_wait_for_their_turn(start, monkeypatch):
         ({"QISKIT_IBM_INSTANCE": "crn:v1:wrong"}, {}, "open", "refuses the account or the instance"),
         ({"QISKIT_IBM_INSTANCE": None}, {}, "open", "`instance` must name the instance that pays"),
         ({}, {"instance": "another"}, "open", "another"),
-        ({}, {"machine": "ibm_nowhere"}, "open", "`machine` must name a machine of the instance"),
+        ({}, {"machine": "ibm_nowhere"}, "open", r"`machine` must name a machine of the instance \(ibm_kingston_8\)"),
         ({}, {"mode": "session"}, "open", "`mode` must be 'batch' or 'job' on an Open plan"),
         ({}, {"qubits": (0, 1, 2)}, "open", "`qubits` must name 2 different qubits"),
         ({}, {"max_execution_time": 1}, "open", "`max_execution_time` must be at least"),
@@ -569,7 +607,12 @@ def test_what_cannot_be_is_refused_before_any_job(start, monkeypatch, tmp_path, 
         ({"QISKIT_IBM_TOKEN": None}, [], None, "no account of IBM's service: set QISKIT_IBM_TOKEN"),
         ({"QISKIT_IBM_INSTANCE": None}, [], None, "`instance` must name the instance that pays"),
         ({"QISKIT_IBM_INSTANCE": "crn:v1:wrong"}, [], None, "refuses the account or the instance"),
-        ({}, ["device.machine='ibm_nowhere'"], None, "`machine` must name a machine of the instance"),
+        (
+            {},
+            ["device.machine='ibm_nowhere'"],
+            None,
+            r"`machine` must name a machine of the instance \(ibm_kingston_8\)",
+        ),
         ({}, ["device.mode='session'"], None, "`mode` must be 'batch' or 'job' on an Open plan"),
         ({}, [], 1.0, r"has 1\.0 s on its machines left, and any job needs more"),
     ],
