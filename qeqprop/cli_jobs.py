@@ -145,13 +145,17 @@ def _connected(folder: Path) -> Generator[tuple[Ledger, RemoteDevice], None, Non
 
 
 def _print_jobs(jobs: list[Job]) -> None:
+    from qeqprop.job_table import LESSON
+    from qeqprop.submitter import LESSON_TAG
+
     if not jobs:
         typer.echo("No jobs.")
         return
     lines = [("step", "call", "part", "attempt", "state", "estimated", "billed", "job", "tag")]
     for job in jobs:
         billed = "" if job.billed is None else f"{job.billed:.1f} s"
-        numbers = (str(job.step), str(job.call), str(job.part), str(job.attempt))
+        part = LESSON_TAG if job.part == LESSON else str(job.part)
+        numbers = (str(job.step), str(job.call), part, str(job.attempt))
         lines.append((*numbers, job.state, f"{job.estimate or 0.0:.1f} s", billed, job.job_id or "", f"id-{job.tag}"))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

@@ -80,9 +80,16 @@ def checked_options(primitive: PrimitiveName, options: Mapping[str, Any]) -> Any
 
         return OlderOptions(**options)
     except (ValidationError, TypeError, ValueError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error).split("\n")[0]
-        raise ValueError(f"Argument `options` must hold options of the client's {primitive}: {what}.") from None
+        raise refusal_of_options("options", primitive, error) from None
+
+
+def refusal_of_options(argument: str, kind: str, error: Exception) -> ValueError:
+    """What is said of options that the client does not take."""
+    from pydantic import ValidationError
+
+    first = error.errors()[0] if isinstance(error, ValidationError) else None
+    what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error).split("\n")[0]
+    return ValueError(f"Argument `{argument}` must hold options of the client's {kind}: {what}.")
 
 
 def cost_of(
@@ -101,13 +108,19 @@ def cost_of(
     elif primitive == "estimator":
         from qiskit_ibm_runtime.executor_estimator.prepare import prepare
 
-        program, _ = prepare(pubs, chosen, backend=backend)
-        shots = [item.size() * program.shots for item in program.items]
-        lasts = [duration(item.circuit, target) for item in program.items]
+        return cost_of_program(prepare(pubs, chosen, backend=backend)[0], delay, target, circuits)
     else:
         each = math.ceil(1.0 / float(pubs[0][3]) ** 2)
         shots = [each * (circuits - 1), each]
         lasts = [duration(pubs[index][0], target) for index in (0, -1)]
+    seconds = sum(number * (delay + one) for number, one in zip(shots, lasts, strict=True))
+    return JobCost(circuits, sum(shots), OVERHEAD + seconds)
+
+
+def cost_of_program(program: Any, delay: float, target: Target, circuits: int) -> JobCost:
+    """The same of a program of the client's executor."""
+    shots = [item.size() * program.shots for item in program.items]
+    lasts = [duration(item.circuit, target) for item in program.items]
     seconds = sum(number * (delay + one) for number, one in zip(shots, lasts, strict=True))
     return JobCost(circuits, sum(shots), OVERHEAD + seconds)
 

@@ -138,10 +138,20 @@ class Connection:
         reason = self._hidden(str(self._ask(job.error_message) or ""))
         return JobState("ran too long" if RAN_TOO_LONG in reason or "1305" in reason else "failed", reason)
 
-    def result(self, job_id: str, read: Callable[[Any], Answer]) -> Answer:
-        """What is read from the result of a job that is done; a reply that is no result counts as none."""
+    def tags(self, job_id: str) -> list[str]:
+        """The tags that a job was posted with."""
+        return [str(tag) for tag in self.job(job_id).tags]
+
+    def result(self, job_id: str, read: Callable[[Any], Answer], *, untouched: bool = False) -> Answer:
+        """What is read from the result of a job that is done; a reply that is no result counts as none.
+
+        Args:
+            job_id: of the job.
+            read: reads the client's own record of the result, or the text of it where ``untouched``.
+            untouched: whether the client computes nothing of it.
+        """
         job = self.job(job_id)
-        result = self._ask(job.result, seconds=usual().post)
+        result = self._ask(lambda: job.result(decoder=_Untouched if untouched else None), seconds=usual().post)
         try:
             return read(result)
         except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
@@ -295,6 +305,18 @@ class Connection:
         """A text without secrets."""
         account = None if self._service is None else self._service.active_account()
         return without_secrets(text, (account or {}).get("token"))
+
+
+class _Untouched:
+    """What the client calls a decoder of results: leaves the text as it came."""
+
+    @classmethod
+    def is_applicable(cls, data: Any) -> bool:
+        return True
+
+    @classmethod
+    def decode(cls, data: Any) -> Any:
+        return data
 
 
 def _saved_instance(client: Any) -> str | None:

@@ -1,7 +1,8 @@
 """The part of a ledger that knows of jobs: what a device was asked, whether it was paid for, and what it answered.
 
 A job has its place: the step, the number of the call in it, the part of the call (a large one is several jobs), and the
-attempt (one that ended badly may be posted again). Every change is committed before anything else happens, in this
+attempt (one that ended badly may be posted again). A lesson, by which a device learns what it has to know before the
+call, has the part `LESSON`. Every change is committed before anything else happens, in this
 order: the intent, the moment before the post, the service's id of the job, its result as it came, the answer.
 """
 
@@ -27,6 +28,8 @@ JOBS = (
 )
 """``estimate`` and ``billed`` are seconds on a machine; ``posted`` is the time just before the last post, in seconds
 since 1970; ``outcome`` says how a job ended that ended badly; ``raw`` is the result as it came."""
+
+LESSON = -1
 
 _COPIED = "step, call, content, tag, job_id, shots, canary_ideal, canary_value, canary_error, answer"
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 
 from qeqprop.interfaces import Canary, Device, Expectations, Measured, Measurement, RemoteDevice
-from qeqprop.job_table import Job, JobTable
+from qeqprop.job_table import LESSON, Job, JobTable
 from qeqprop.submitter import Submitter
 
 
@@ -105,6 +105,7 @@ class Recorded:
         submitter = self._submitter()
         if any(job is None or job.answer is None for job in known):
             self._settle(submitter, measurement.circuit)
+            self._learn(submitter, measurement, call, contents[0])
         for part, question in questions:
             if known[part] is None:
                 cost = submitter.read(lambda question=question: device.cost(question, shots), "what is left to spend")
@@ -140,6 +141,27 @@ class Recorded:
         settled = submitter.read(lambda: submitter.device.settle(circuit, known), "the machine and its calibration")
         if known is None:
             self.book.keep(name, settled)
+
+    def _learn(self, submitter: Submitter, measurement: Measurement, call: int, content: str) -> None:
+        """What the device has to know before it measures, by a job that is paid for like any other."""
+        device, book = submitter.device, self.book
+        lesson = submitter.read(lambda: device.lesson(measurement, book.recall(_LEARNED)), "what is to be learned")
+        if lesson is None:
+            return
+        job = self._known(call, LESSON, content)
+        if job is None:
+            cost = submitter.read(lambda: device.cost(lesson, None), "what is left to spend")
+            book.keep(_LEARNED, lesson.asked)
+            job = book.begin_job(call, content, LESSON, 1, cost.seconds)
+        (job,) = submitter.submit([(job, lesson)], None)
+        raw = cast(bytes, submitter.collect(job, lesson, None).raw)
+        learned = device.learn(cast(Mapping[str, Any], book.recall(_LEARNED)), raw)
+        nothing = Measured(Expectations.exact(np.zeros((0, 0))), int(learned["executions"]))
+        book.finish_job(call, b"", nothing, LESSON)
+        book.keep(_LEARNED, learned)
+
+
+_LEARNED = "learned"
 
 
 def is_remote(device: Device) -> bool:

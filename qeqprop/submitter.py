@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from qeqprop.interfaces import JobState, Measurement, RemoteDevice
-from qeqprop.job_table import Job, JobTable, seconds_left
+from qeqprop.interfaces import JobState, Lesson, Measurement, RemoteDevice
+from qeqprop.job_table import LESSON, Job, JobTable, seconds_left
 from qeqprop.patience import Answer, Patience, Refused, Trouble, Unreachable, tell_people, until_answered, usual
 
 MAX_POSTS = 3
@@ -24,6 +24,11 @@ _PAID_WAIT = 2.0
 
 MAX_ATTEMPTS = 3
 """Of one job, where the attempts before it ended badly."""
+
+LESSON_TAG = "lesson"
+"""In place of the part of a call."""
+
+Question = Measurement | Lesson
 
 
 class JobFailed(RuntimeError):
@@ -54,7 +59,7 @@ class Submitter:
     budget: float | None = None
     patience: Patience | None = None
 
-    def submit(self, jobs: Sequence[tuple[Job, Measurement]], shots: int | None) -> list[Job]:
+    def submit(self, jobs: Sequence[tuple[Job, Question]], shots: int | None) -> list[Job]:
         """All jobs of a call, posted; those that were posted before are found again.
 
         Raises:
@@ -69,7 +74,7 @@ class Submitter:
             self._check_budget(sum(new))
         return [job if job.raw is not None else self._posted(job, question, shots) for job, question in current]
 
-    def collect(self, job: Job, question: Measurement, shots: int | None) -> Job:
+    def collect(self, job: Job, question: Question, shots: int | None) -> Job:
         """The job with its result, which is in the book as it came; one that failed is posted once more.
 
         Raises:
@@ -116,7 +121,7 @@ class Submitter:
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
-    def _posted(self, job: Job, question: Measurement, shots: int | None) -> Job:
+    def _posted(self, job: Job, question: Question, shots: int | None) -> Job:
         waits, begun = self._patience.waits(), time.monotonic()
         lost = renewals = 0
         while job.job_id is None:
@@ -230,8 +235,9 @@ class Submitter:
             time.sleep(left)
 
     def _all_tags(self, job: Job) -> list[str]:
-        places = [f"step-{job.step}", f"call-{job.call}", *([f"part-{job.part}"] if job.part else [])]
-        return [*self.tags, *(places if self.places else []), id_tag(job)]
+        part = LESSON_TAG if job.part == LESSON else f"part-{job.part}"
+        places = [f"step-{job.step}", f"call-{job.call}", *([part] if job.part else [])]
+        return [*self.tags, *(places if self.places else [part] * (job.part == LESSON)), id_tag(job)]
 
     def read(self, call: Callable[[], Answer], what: str) -> Answer:
         """What a call that only reads gives, however often it takes (`until_answered`)."""
@@ -253,6 +259,8 @@ def id_tag(job: Job) -> str:
 
 
 def _named(job: Job) -> str:
+    if job.part == LESSON:
+        return f"The lesson of step {job.step}, call {job.call}"
     part = f", part {job.part}" if job.part else ""
     return f"The job of step {job.step}, call {job.call}{part}"
 

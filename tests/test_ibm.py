@@ -672,7 +672,15 @@ def test_a_wrapper_refuses_it_and_says_what_to_use_instead(wrapper):
     ("settings", "message"),
     [
         ({"options": {"dynamical": {}}}, "`options` must hold options of the client's sampler: dynamical"),
-        ({"primitive": "estimator", "options": {"resilience": {"pec_mitigation": True}}}, "PEC or PEA"),
+        ({"primitive": "estimator_v2", "options": {"resilience": {"pec_mitigation": True}}}, "PEC or PEA"),
+        ({"mitigation": "pea"}, "`primitive` must be 'estimator' where PEC or PEA is asked for, but is 'sampler'"),
+        ({"primitive": "estimator", "mitigation": "pec", "resilience_level": 2}, "together with zero-noise extrap"),
+        ({"primitive": "estimator", "noise_learning": {"num_randomizations": 9}}, "neither PEC nor PEA"),
+        ({"primitive": "estimator", "mitigation": "pec", "noise_learning": {"depths": []}}, "noise learner: depths"),
+        (
+            {"primitive": "estimator", "mitigation": "pec", "options": {"resilience": {"pec": {"max_overhead": None}}}},
+            "must bound resilience.pec.max_overhead",
+        ),
         ({"shots": 1}, "`shots` must be an integer at least 2"),
         ({"machine": ""}, "`machine` must name a machine"),
     ],

@@ -30,14 +30,33 @@ from qeqprop.ibm_jobs import (
     to_raw,
 )
 from qeqprop.ibm_service import Connection, Mode
-from qeqprop.interfaces import Expectations, JobCost, JobState, Measured, Measurement, PhysicsWarning
+from qeqprop.interfaces import Expectations, JobCost, JobState, Lesson, Measured, Measurement, PhysicsWarning
 from qeqprop.job_table import JobTable, in_memory
+from qeqprop.noise_learning import (
+    Method,
+    asks_for_noise,
+    check_learner,
+    described,
+    layers_of,
+    learner_on,
+    learner_options,
+    lesson_cost,
+    method_of,
+    model_of,
+    models_from,
+    noise_map,
+    packed,
+)
 from qeqprop.placement import Placed, place_on
 from qeqprop.primitive_pubs import constants
 from qeqprop.recorded import Recorded, circuit_hash
+from qeqprop.submitter import LESSON_TAG
 
 _EXECUTIONS = 5_000_000
 """Of one job, half of what the service takes."""
+
+_MOST_EXECUTIONS = 10_000_000
+"""Of one job, what the service takes."""
 
 REP_DELAY = 250e-6
 """Seconds between executions, where nothing else is asked for: that of the machines in service."""
@@ -71,6 +90,7 @@ class _Memory:
     placed: dict[str, Placed] = field(default_factory=dict[str, Placed])
     reached: bool = False
     warned: set[str] = field(default_factory=set[str])
+    learned: Mapping[str, Any] = field(default_factory=dict[str, Any])
     book: JobTable = field(default_factory=in_memory)
     calls: defaultdict[int, Iterator[int]] = field(default_factory=lambda: defaultdict(count))
 
@@ -95,6 +115,11 @@ class IBM:
         primitive: ``sampler`` gives the bits, from which expectations follow with all covariances; ``estimator`` and
             the older ``estimator_v2`` give numbers that can be mitigated.
         resilience_level: of an estimator: 0 nothing, 1 twirled readout (TREX), 2 zero-noise extrapolation too.
+        mitigation: of an ``estimator``, by a model of the noise that is learned on the machine, once for each
+            calibration, by a job of its own: ``pec`` cancels the noise (unbiased, at the price of ``gamma^2`` as many
+            shots), ``pea`` amplifies it and extrapolates to none. Needs ``pip install 'qeqprop[noise-learning]'``.
+        noise_learning: options of the client's noise learner, such as ``num_randomizations``,
+            ``shots_per_randomization`` and ``layer_pair_depths``.
         twirling: whether gates are twirled.
         dynamical_decoupling: the sequence that protects waiting qubits, if any.
         fractional: use rotations of free angle about X and ZZ, where the machine has them.
@@ -118,6 +143,8 @@ class IBM:
     pause: Annotated[float, Ge(0)] = 5.0
     primitive: PrimitiveName = "sampler"
     resilience_level: Literal[0, 1, 2] = 1
+    mitigation: Method = "none"
+    noise_learning: Mapping[str, Any] | None = None
     twirling: bool = False
     dynamical_decoupling: Literal["none", "XX", "XpXm", "XY4"] = "none"
     fractional: bool = False
@@ -133,12 +160,12 @@ class IBM:
         if not self.machine:
             raise ValueError("Argument `machine` must name a machine, such as 'ibm_kingston', but is empty.")
         _check_not_reserved(self.options or {})
-        checked_options(self.primitive, self._options([]))
-        if self.primitive != "sampler" and _needs_noise_model(self.options or {}):
+        if self.primitive != "estimator" and asks_for_noise(self._options([])):
             raise ValueError(
-                "Argument `options` asks for PEC or PEA, which need a noise model that has to be learnt on the machine "
-                "first; use ZNE by gate folding, resilience_level = 2."
+                f"Argument `primitive` must be 'estimator' where PEC or PEA is asked for, but is '{self.primitive}'."
             )
+        checked_options(self.primitive, self._options([]))
+        self._check_mitigation()
         connection = Connection(self.machine, self.instance, self.mode, self.fractional)
         object.__setattr__(self, "_memory", _Memory(connection))
 
@@ -146,6 +173,8 @@ class IBM:
     def name(self) -> str:
         extras = [
             f"resilience level {self.resilience_level}" if self.primitive != "sampler" else "",
+            self.mitigation.upper() if self.mitigation != "none" else "",
+            f"noise learning {dict(self.noise_learning or {})}" if self.noise_learning else "",
             "twirling" if self.twirling else "",
             f"decoupling {self.dynamical_decoupling}" if self.dynamical_decoupling != "none" else "",
             "fractional gates" if self.fractional else "",
@@ -194,8 +223,9 @@ class IBM:
             return []
         number, bases = self._shots(shots), len(needed_bases(measurement.strings, measurement.weights))
         weight = 10 if self.primitive != "sampler" else 1  # mitigation repeats circuits
+        repeated = max(weight, ceil(self.most_overhead))
         width = 8 * max(1, 3 * measurement.circuit.size() if self.fractional else measurement.circuit.num_parameters)
-        most = max(1, min(_EXECUTIONS // (weight * number * bases), _ROW_BYTES // (weight * width * bases)))
+        most = max(1, min(_EXECUTIONS // (repeated * number * bases), _ROW_BYTES // (weight * width * bases)))
         jobs = ceil(measurement.rows / most)
         pieces = np.array_split(np.arange(measurement.rows), jobs)
         return [_rows(measurement, piece) for piece in pieces] if jobs > 1 else [measurement]
@@ -226,6 +256,48 @@ class IBM:
             )
         return known
 
+    def lesson(self, measurement: Measurement, known: Mapping[str, Any] | None) -> Lesson | None:
+        """The layers of a circuit and of its canary whose noise is not known, or not of the calibration of now."""
+        if self.method == "none":
+            return None
+        backend, date = self.connection.backend(), self.connection.calibrated()
+        old = (known or {}).get("calibrated", date)
+        models = (known or {}).get("models", []) if old == date else []
+        self._memory.learned = {"calibrated": date, "models": models}
+        layers = layers_of(self._pubs(_rows(measurement, slice(0, 1)), None), self._options([]), backend)
+        names = [described(layer, backend.num_qubits) for layer in layers]
+        new = [index for index, name in enumerate(names) if model_of(name, models) is None]
+        if not new:
+            return None
+        if old != date:
+            warnings.warn(
+                f"{self.machine} was calibrated anew since the noise of its gates was learned ({old} -> {date}): it is "
+                "learned again.",
+                PhysicsWarning,
+                stacklevel=2,
+            )
+        asked = {"calibrated": date, "models": models, "asked": [names[index] for index in new]}
+        return Lesson(asked, [layers[index] for index in new])
+
+    def learn(self, asked: Mapping[str, Any], raw: bytes) -> Mapping[str, Any]:
+        """The models of all layers that are known now, and how often the lesson ran a circuit."""
+        found, executions = models_from(asked["asked"], raw)
+        models = [*asked["models"], *found]
+        self._memory.learned = {"calibrated": asked["calibrated"], "models": models, "executions": executions}
+        return self._memory.learned
+
+    @property
+    def method(self) -> Method:
+        """What is made of a model of the noise, whether it was asked for by `mitigation` or among `options`."""
+        return method_of(self._options([])) if self.primitive == "estimator" else "none"
+
+    @property
+    def most_overhead(self) -> float:
+        """How many times as many shots PEC may take: ``options.resilience.pec.max_overhead``."""
+        if self.method != "pec":
+            return 1.0
+        return float(checked_options(self.primitive, self._options([])).resilience.pec.max_overhead)
+
     def rough_seconds(self, jobs: int, shots: int) -> float:
         """About how many seconds on the machine jobs with so many shots in all cost, each with its canary.
 
@@ -236,11 +308,20 @@ class IBM:
         folds = len(ZNE_FACTORS) if self.primitive != "sampler" and self.resilience_level == 2 else 1
         return jobs * (OVERHEAD + folds * self.shots * delay + (self.paid_pause or 0.0)) + folds * shots * delay
 
-    def cost(self, measurement: Measurement, shots: int | None) -> JobCost:
+    def cost(self, question: Measurement | Lesson, shots: int | None) -> JobCost:
         """What one part costs; whatever the machine cannot run, or the instance cannot pay, is refused here."""
-        pubs, backend = self._pubs(measurement, shots), self.connection.backend()
-        check_pubs(pubs, backend.target, self.machine)
-        cost = cost_of(self.primitive, pubs, self._options([]), measurement, backend)
+        backend = self.connection.backend()
+        if isinstance(question, Lesson):
+            cost = lesson_cost(question.layers, self._learner_options([]), backend)
+        else:
+            pubs = self._pubs(question, shots)
+            check_pubs(pubs, backend.target, self.machine)
+            cost = cost_of(self.primitive, pubs, self._with_noise(pubs, []), question, backend)
+        if cost.shots > _MOST_EXECUTIONS:
+            raise ValueError(
+                f"A job would run circuits {cost.shots} times, and the service takes {_MOST_EXECUTIONS}: ask for fewer "
+                "shots, or for less mitigation."
+            )
         if cost.seconds > self.max_execution_time:
             raise ValueError(
                 f"Argument `max_execution_time` must be at least the {cost.seconds:.0f} s that a job needs, "
@@ -253,9 +334,13 @@ class IBM:
             )
         return cost
 
-    def post(self, measurement: Measurement, shots: int | None, tags: Sequence[str]) -> str:
+    def post(self, question: Measurement | Lesson, shots: int | None, tags: Sequence[str]) -> str:
         """Posts one job."""
-        pubs, options = self._pubs(measurement, shots), self._options(tags)
+        if isinstance(question, Lesson):
+            chosen = self._learner_options(tags)
+            return self.connection.post(lambda where: learner_on(where, chosen), question.layers)
+        pubs = self._pubs(question, shots)
+        options = self._with_noise(pubs, tags)
         return self.connection.post(lambda where: primitive_on(self.primitive, where, options), pubs)
 
     def find(self, tag: str) -> Sequence[str]:
@@ -267,7 +352,9 @@ class IBM:
         return self.connection.state(job_id)
 
     def collect(self, job_id: str) -> bytes:
-        """The arrays of a result, as they came."""
+        """The arrays of a result, as they came; the text of a lesson's."""
+        if LESSON_TAG in self.connection.tags(job_id):
+            return self.connection.result(job_id, packed, untouched=True)
         return self.connection.result(job_id, to_raw)
 
     def decode(self, measurement: Measurement, shots: int | None, raw: bytes) -> Measured:
@@ -311,6 +398,34 @@ class IBM:
         placed = self._memory.placed[circuit_hash(measurement.circuit)]
         return pubs_of(self.primitive, placed, measurement, self._shots(shots))
 
+    def _check_mitigation(self) -> None:
+        """Refuses what no job could do, before there is any."""
+        if self.method == "none":
+            if self.noise_learning:
+                raise ValueError("Argument `noise_learning` must be left out where mitigation is neither PEC nor PEA.")
+            return
+        check_learner()
+        learner_options(self._learner_options([]))
+        if checked_options(self.primitive, self._options([])).resilience.pec.max_overhead is None:
+            raise ValueError("Argument `options` must bound resilience.pec.max_overhead, so that a job has a price.")
+
+    def _learner_options(self, tags: Sequence[str]) -> dict[str, Any]:
+        """The options of the client's noise learner: those of the fields, and over them those that were given."""
+        own = self._options(tags)
+        shared = {name: own[name] for name in ("max_execution_time", "environment", "execution") if name in own}
+        return _merged(shared, self.noise_learning or {})
+
+    def _with_noise(self, pubs: Sequence[Any], tags: Sequence[str]) -> dict[str, Any]:
+        """The client's options, with the noise of the layers of these PUBs where that is wanted."""
+        options = self._options(tags)
+        if self.method == "none":
+            return options
+        backend, models = self.connection.backend(), self._memory.learned["models"]
+        layers = layers_of(pubs, options, backend)
+        known = [model_of(described(layer, backend.num_qubits), models) for layer in layers]
+        noise = [(layer, noise_map(model)) for layer, model in zip(layers, known, strict=True) if model is not None]
+        return _merged(options, {"resilience": {"layer_noise_model": noise}})
+
     def _options(self, tags: Sequence[str]) -> dict[str, Any]:
         """The client's options: those of the fields, and over them those that were given."""
         chosen: dict[str, Any] = {
@@ -323,6 +438,10 @@ class IBM:
             chosen["twirling"] = {"enable_gates": True}
         if self.primitive != "sampler":
             chosen["resilience_level"] = self.resilience_level
+        if self.mitigation == "pec":
+            chosen["resilience"] = {"pec_mitigation": True}
+        elif self.mitigation == "pea":
+            chosen["resilience"] = {"zne_mitigation": True, "zne": {"amplifier": "pea"}}
         return _merged(chosen, self.options or {})
 
 
@@ -358,9 +477,3 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
         both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
         merged[name] = _merged(merged[name], value) if both else value
     return merged
-
-
-def _needs_noise_model(options: Mapping[str, Any]) -> bool:
-    resilience: Any = options.get("resilience", {})
-    zne = resilience.get("zne", {}) if isinstance(resilience, Mapping) else {}
-    return bool(resilience.get("pec_mitigation")) or zne.get("amplifier") == "pea"

@@ -28,7 +28,7 @@ Network``:
 
 from qeqprop.interfaces.arrays import BoolArray, ComplexArray, FloatArray, IntArray, NumberArray
 from qeqprop.interfaces.circuits import Ansatz, EnergyGradient, GrowingAnsatz, Measurement, Trial
-from qeqprop.interfaces.devices import Canary, Device, JobCost, JobState, Measure, Measured, RemoteDevice
+from qeqprop.interfaces.devices import Canary, Device, JobCost, JobState, Lesson, Measure, Measured, RemoteDevice
 from qeqprop.interfaces.energy_networks import AnyNetwork, EnergyNetwork, Posed
 from qeqprop.interfaces.learning import (
     Dataset,
@@ -66,6 +66,7 @@ __all__ = [
     "JobCost",
     "JobState",
     "LearningRule",
+    "Lesson",
     "Loss",
     "Measure",
     "Measured",

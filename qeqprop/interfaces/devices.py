@@ -97,6 +97,20 @@ class JobState(NamedTuple):
         return self.phase not in ("queued", "running")
 
 
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A job by which a device learns what it has to know before it can measure, such as the noise of its gates.
+
+    Attributes:
+        asked: what is to be learned and of which calibration, with all that is known already; kept with the run before
+            the job is posted.
+        layers: of gates, in the words of the device.
+    """
+
+    asked: Mapping[str, Any]
+    layers: Sequence[Any]
+
+
 class RemoteDevice(Device, Protocol):
     """A device whose jobs outlive the process that posted them, and cost money: driven by `recorded.Recorded`.
 
@@ -147,11 +161,22 @@ class RemoteDevice(Device, Protocol):
         """About how many seconds on the machine jobs with so many shots in all cost; asks nobody."""
         ...
 
-    def cost(self, measurement: Measurement, shots: int | None) -> JobCost:
+    def lesson(self, measurement: Measurement, known: Mapping[str, Any] | None) -> Lesson | None:
+        """What has to be learned before the first part can be asked, by a job of its own; None if nothing has to.
+
+        What was learned before, and is of the calibration of now, is used from now on.
+        """
+        ...
+
+    def learn(self, asked: Mapping[str, Any], raw: bytes) -> Mapping[str, Any]:
+        """What the result of a lesson says, and what was known before, to be kept with the run; used from now on."""
+        ...
+
+    def cost(self, question: Measurement | Lesson, shots: int | None) -> JobCost:
         """What one part is going to cost; refuses with `ValueError` what the machine cannot run."""
         ...
 
-    def post(self, measurement: Measurement, shots: int | None, tags: Sequence[str]) -> str:
+    def post(self, question: Measurement | Lesson, shots: int | None, tags: Sequence[str]) -> str:
         """Posts one job, and gives the service's id of it."""
         ...
 
