@@ -48,7 +48,7 @@ def method_of(options: Mapping[str, Any]) -> Method:
         extrapolates = chosen.resilience_level == 2
     if resilience.pec_mitigation and extrapolates:
         raise ValueError(
-            "Argument `mitigation` must not be 'pec' together with zero-noise extrapolation, which resilience_level = 2 "
+            "Argument `mitigation` must not be 'pec' together with ZNE, which resilience_level = 2 "
             "or options.resilience.zne_mitigation turn on: choose one."
         )
     if resilience.pec_mitigation:

@@ -674,7 +674,7 @@ def test_a_wrapper_refuses_it_and_says_what_to_use_instead(wrapper):
         ({"options": {"dynamical": {}}}, "`options` must hold options of the client's sampler: dynamical"),
         ({"primitive": "estimator_v2", "options": {"resilience": {"pec_mitigation": True}}}, "PEC or PEA"),
         ({"mitigation": "pea"}, "`primitive` must be 'estimator' where PEC or PEA is asked for, but is 'sampler'"),
-        ({"primitive": "estimator", "mitigation": "pec", "resilience_level": 2}, "together with zero-noise extrap"),
+        ({"primitive": "estimator", "mitigation": "pec", "resilience_level": 2}, "together with ZNE"),
         ({"primitive": "estimator", "noise_learning": {"num_randomizations": 9}}, "neither PEC nor PEA"),
         ({"primitive": "estimator", "mitigation": "pec", "noise_learning": {"depths": []}}, "noise learner: depths"),
         (
