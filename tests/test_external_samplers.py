@@ -1,6 +1,7 @@
-"""Samplers from elsewhere: by the protocol, and by dimod's interface where it is installed."""
+"""Samplers from elsewhere: by the protocol, and by dimod's interface."""
 
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -56,11 +57,21 @@ def test_a_sampler_that_is_not_installed_says_what_to_install():
         qeqprop.predict(NETWORK, THETA, CASE[2], solver=External(Dimod(use="no_such_package:Sampler")))
 
 
-def test_a_sampler_of_dimods_interface():
-    pytest.importorskip("dimod")
-    pytest.importorskip("dwave.samplers")
-    annealer = Dimod(options={"beta_range": [0.1, 1.0], "num_sweeps": 200})
-    solver = External(annealer, temperature=0.9, reads=2000)
+@pytest.mark.parametrize(
+    ("package", "annealer", "reads"),
+    [
+        ("dwave.samplers", Dimod(options={"beta_range": [0.1, 1.0], "num_sweeps": 200}), 2000),
+        (
+            "dimod",
+            Dimod("dimod:SimulatedAnnealingSampler", {"beta_range": [0.2, 1.0], "num_sweeps": 20}, seed_name=""),
+            200,
+        ),
+    ],
+)
+def test_a_sampler_of_dimods_interface(package, annealer, reads):
+    pytest.importorskip(package)
+    random.seed(4)  # the sampler of dimod itself takes no seed
+    solver = External(annealer, temperature=0.9, reads=reads)
     found = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, solver=solver, seed=4)
     exact = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, solver=Enumeration(0.9))
     assert np.all(np.abs(found.values - exact.values) < 5 * found.std_errors + 0.01)
