@@ -84,7 +84,7 @@ app.command(help=cli_advise.HELP, short_help="Say which rule has the smaller err
 app.command(help=cli_doctor.HELP, short_help="Say what is here and what is missing.")(cli_doctor.doctor)
 app.command(help=cli_rehearse.HELP, short_help="Practise a submission to IBM's machines here.")(cli_rehearse.rehearse)
 app.add_typer(cli_jobs.app, name="jobs", short_help="Jobs on machines that are paid for: list, sync, cancel, cost.")
-app.add_typer(cli_profile.app, name="profile", short_help="Machines on paper: list, show, snapshot.")
+app.add_typer(cli_profile.app, name="profile", short_help="Machines on paper: list, show, snapshot, rehearse.")
 
 RunFilePath = Annotated[Path, typer.Argument(metavar="FILE", help="A run file in TOML.")]
 Overrides = Annotated[
@@ -161,9 +161,15 @@ def check(file: RunFilePath, overrides: Overrides = None) -> None:
                 "inputs": found.inputs,
                 "outputs": found.outputs,
                 "samples": f"{found.samples} to learn from, {found.test_samples} to test",
-                "settings": f"{settings} (measurement bases x states, per sample and gradient)",
             }
-            | ({} if found.shift_settings is None else {"parameter shift": f"{found.shift_settings} {_ANGLES}"})
+            | (
+                {}
+                if found.shift_settings is None
+                else {
+                    "settings": f"{settings} (measurement bases x states, per sample and gradient)",
+                    "parameter shift": f"{found.shift_settings} {_ANGLES}",
+                }
+            )
             | ({} if found.circuits is None else {"a step": measured})
         )
         if found.price is not None:

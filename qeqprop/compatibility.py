@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from qeqprop.checks import finite_array
 from qeqprop.classical.chains import Gibbs, Metropolis, Tempering
 from qeqprop.classical.enumeration import Enumeration
 from qeqprop.classical.external import External
-from qeqprop.interfaces import AnyNetwork, Dataset, Loss, Solver
+from qeqprop.classical.gaussian import Gaussian
+from qeqprop.classical.langevin import Langevin
+from qeqprop.classical.low_temperature import LowTemperature
+from qeqprop.classical.quadrature import Quadrature
+from qeqprop.classical.relaxation import Relaxation
+from qeqprop.interfaces import AnyNetwork, Dataset, Loss, Network, Samples, Solver
 from qeqprop.measurement_count import demands
 from qeqprop.optimizers import Schedule
 from qeqprop.propagation import MEASURING_RESPONSES, at_temperature
@@ -27,8 +33,9 @@ from qeqprop.solvers.thermofield import Thermofield
 from qeqprop.solvers.typical import Typical
 from qeqprop.solvers.variational import Variational
 
-_CLASSICAL = (Enumeration, External, Gibbs, Metropolis, Tempering)
-_WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG, *_CLASSICAL)
+_CONTINUOUS = (Gaussian, Langevin, LowTemperature, Quadrature, Relaxation)
+CLASSICAL = (Enumeration, External, Gibbs, Metropolis, Tempering, *_CONTINUOUS)
+_WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG, *CLASSICAL)
 _WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic, Thermofield)
 _WITHOUT_COMPLEX_NUDGES = (
     Sampled,
@@ -40,9 +47,14 @@ _WITHOUT_COMPLEX_NUDGES = (
     EqualTime,
     RandomTime,
     Thermofield,
-    *_CLASSICAL,
+    *CLASSICAL,
 )
 """What the solvers of this package cannot do; others say so themselves, in their first call."""
+
+_EXAMPLES = {
+    True: 'For Pauli sums there are "exact:Exact" and, where all letters are Z, "qeqprop.classical.chains:Gibbs".',
+    False: 'There are "qeqprop.classical.relaxation:Relaxation" and "qeqprop.classical.langevin:Langevin".',
+}
 
 
 def misfits(
@@ -50,6 +62,10 @@ def misfits(
 ) -> Iterator[Problem]:
     """What each part allows but the parts together do not."""
     if data is None:
+        return
+    wrong = [*_unfit_samples("train", data.train), *_unfit_samples("test", data.test)]
+    if wrong:
+        yield from wrong
         return
     (x, y), n_samples = data.train, len(data.train.x)
     if n_samples == 0:
@@ -75,19 +91,33 @@ def misfits(
             yield Problem(("loss",), f"does not fit the data and the outputs of the network: {error}")
 
 
+def _unfit_samples(name: str, samples: Samples) -> Iterator[Problem]:
+    """What is no table of finite numbers, one row for each sample."""
+    try:
+        x = finite_array(f"{name}.x", samples.x, "(n_samples, n_inputs)", (None, None))
+        finite_array(f"{name}.y", samples.y, "(n_samples, n_targets)", (len(x), None))
+    except ValueError as error:
+        yield Problem(("data",), str(error))
+        return
+    if not (isinstance(samples.x, np.ndarray) and isinstance(samples.y, np.ndarray)):  # pyright: ignore
+        yield Problem(("data",), f"must give arrays as {name}.x and {name}.y: write np.array(...)")
+
+
 def refusals(built: Mapping[str, Any], batch: int | None) -> Iterator[Problem]:
     """What the solver would refuse in its first call, found before anything runs."""
     solver, device = built["solver"], built["device"]
     try:
         check_kind(built["network"], solver)
     except ValueError as error:
-        yield Problem(("solver",), str(error))
+        yield Problem(("solver",), f"{error} {_EXAMPLES[isinstance(built['network'], Network)]}")
         return
     name = type(solver).__name__
     computing = solver.solver if isinstance(solver, EqualTime) else solver
     if device is not None and isinstance(computing, _WITHOUT_CIRCUITS):
         message = f"must be left out with the solver {name}, which computes its states and runs no circuits"
-        yield Problem(("device",), f'{message}, or take one that does, such as "variational:Variational"')
+        other = "" if isinstance(computing, CLASSICAL) else ', or take one that does, such as "variational:Variational"'
+        yield Problem(("device",), message + other)
+        return
     wanted = demands(built["network"], built["rule"], built["loss"], built["data"].train.y[:batch])
     advice = 'use a nudging rule, such as "nudging:SymmetricNudging"'
     responses = wanted.response and not isinstance(solver, MEASURING_RESPONSES)

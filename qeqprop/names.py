@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, cast
 
+_ALSO = {"qeqprop.networks": "qeqprop.classical", "qeqprop.solvers": "qeqprop.classical"}
+"""Where members of a family live that have to be named in full."""
+
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'beta'?)``, or a list of what there is."""
@@ -45,7 +48,16 @@ def find(use: str, family: str) -> Callable[..., Any] | str:
     module, _, member = use.partition(":")
     if (outside := sys.modules.get(module)) is not None:
         return f"no {member!r} in {module}{suggestion(member, _members(outside) or _callables(outside))}"
-    return f"no {use!r} in {family or 'any module'}{suggestion(use, _family_members(family, use))}"
+    return f"no {use!r} in {family or 'any module'}{_nearest(use, family)}"
+
+
+def _nearest(use: str, family: str) -> str:
+    """What could have been meant by a name that is none."""
+    elsewhere = _ALSO.get(family)
+    named = _names_in(elsewhere, use) if elsewhere else []
+    if named:
+        return suggestion(named[0], named)
+    return suggestion(use, _family_members(family, use)) + (f"; more of them are in {elsewhere}" if elsewhere else "")
 
 
 def _is_missing(error: Exception, name: str) -> bool:
@@ -70,6 +82,15 @@ def _family_members(family: str, use: str) -> list[str]:
     if module not in modules:
         return modules
     return [f"{module}:{name}" for name in _members(import_module(f"{family}.{module}"))]
+
+
+def _names_in(package: str, use: str) -> list[str]:
+    """The full names of what a package has under a name: ``module:member``, a member alone, or a module alone."""
+    module, _, member = use.rpartition(":")
+    modules = [entry.name for entry in pkgutil.iter_modules(import_module(package).__path__) if entry.name[0] != "_"]
+    chosen = [name for name in modules if name == (module or member)] or ([] if module else modules)
+    found = ((name, thing) for name in chosen for thing in _members(import_module(f"{package}.{name}")))
+    return [f"{package}.{name}:{thing}" for name, thing in found if member in (thing, name)]
 
 
 def _members(module: types.ModuleType) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from qeqprop.assembly import Setup
+from qeqprop.compatibility import CLASSICAL
 from qeqprop.interfaces import EnergyNetwork, Network, RemoteDevice
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Preview:
         sites, strings, trainable, inputs, outputs: the size of the network; no strings where it is no Pauli sum.
         samples, test_samples: the size of the data.
         settings: (measurement bases) x (states) for the gradient of one sample; None if it is computed, not measured.
-        shift_settings: the same by the parameter-shift rule, for a circuit with as many angles; None without strings.
+        shift_settings: the same by the parameter-shift rule, for a circuit with as many angles; None where
+            the solver, or the network, is classical.
         circuits: that one step runs, for all samples of its batch; None if it runs none.
         shots: of these circuits; None where no shots are taken.
         findings: what is to be said of the way in which states are prepared.
@@ -84,6 +86,7 @@ def preview(name: str, setup: Setup) -> Preview:
     measures = setup.device is not None or shots is not None
     sums = network if isinstance(network, Network) else None
     cost = step_cost(sums, setup.rule, setup.loss, targets, shots) if sums and measures else None
+    by_circuits = sums if not isinstance(setup.solver, CLASSICAL) else None
     return Preview(
         name=name,
         resolved=setup.resolved,
@@ -94,8 +97,8 @@ def preview(name: str, setup: Setup) -> Preview:
         outputs=network.n_outputs,
         samples=len(data.train.x),
         test_samples=len(data.test.x),
-        settings=settings_per_gradient(sums, setup.rule, setup.loss, targets) if sums else None,
-        shift_settings=shift_settings(sums) if sums else None,
+        settings=settings_per_gradient(by_circuits, setup.rule, setup.loss, targets) if by_circuits else None,
+        shift_settings=shift_settings(by_circuits) if by_circuits else None,
         circuits=None if cost is None else cost.circuits,
         shots=None if cost is None else cost.shots,
         findings=tuple(_findings(setup)),

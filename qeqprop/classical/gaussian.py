@@ -156,13 +156,13 @@ def _refuse_anharmonic(problem: ContinuousEquilibria, origin: FloatArray) -> Non
     """Looks for third derivatives at a point and along a direction that nothing singles out."""
     random = np.random.default_rng(0x68617264)
     at, a = random.normal(size=(2, *origin.shape))
-    functions = {"energy": problem.landscape.energy, "outputs and trainable terms": problem.observables}
+    functions = {"the energy is": problem.landscape.energy, "outputs or trainable terms are": problem.observables}
     for name, function in functions.items():
         third = np.max(np.abs(derivative(function, at, a, a, a)), initial=0.0)
         second = np.max(np.abs(derivative(function, at, a, a)), initial=0.0)
         first = np.max(np.abs(derivative(function, at, a)), initial=0.0)
         if third > 1e-9 * (1.0 + first + second):
             raise ValueError(
-                f"Solver Gaussian settles harmonic networks, but the {name} of this one are more than quadratic: use "
+                f"Solver Gaussian settles harmonic networks, but here {name} more than quadratic: use "
                 "LowTemperature or Langevin."
             )

@@ -1,0 +1,93 @@
+"""What is wrong with a run file of a classical network is said before anything runs, and what to write instead."""
+
+import re
+import sys
+
+import pytest
+
+from qeqprop.experiment import Experiment
+from qeqprop.runfile import RunFileError
+
+WELLS = """
+schema = 1
+[network]
+use = "qeqprop.classical.double_wells:double_wells"
+[data]
+use = "boolean:xor"
+[solver]
+use = "qeqprop.classical.langevin:Langevin"
+[train]
+steps = 1
+"""
+
+SAMPLES = """
+import numpy as np
+from qeqprop.interfaces import Dataset, Samples
+
+def samples(kind: str) -> Dataset:
+    x, y = np.array([[0.1, 1.0], [0.3, -1.0]]), np.array([[1.0], [-1.0]])
+    good = Samples(x.copy(), y.copy())
+    if kind == "nan":
+        x[0, 0] = np.nan
+    if kind == "flat":
+        x = x[:, 0]
+    if kind == "rows":
+        y = y[:1]
+    if kind == "lists":
+        x = x.tolist()
+    return Dataset(good, Samples(x, y)) if kind == "nan" else Dataset(Samples(x, y), good)
+"""
+
+
+def mistakes(tmp_path, monkeypatch, *overrides):
+    monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
+    (tmp_path / "qeqprop_test_samples.py").write_text(SAMPLES)
+    (tmp_path / "wells.toml").write_text(WELLS)
+    with pytest.raises(RunFileError) as caught:
+        Experiment.load(tmp_path / "wells.toml", overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ('device={ use = "aer:Aer", shots = 10 }', "device: must be left out with the solver Langevin"),
+        ('rule.use="holomorphic:Holomorphic"', "rule: asks for complex nudges, which Langevin cannot settle"),
+        ('solver.use="exact:Exact"', "but Exact settles Equilibria.* There are .*Relaxation"),
+        ('solver.use="langevin:Langevin"', "did you mean 'qeqprop.classical.langevin:Langevin'"),
+        ('solver.use="langevin"', "did you mean 'qeqprop.classical.langevin:Langevin'"),
+        ('network.use="double_wells"', "did you mean 'qeqprop.classical.double_wells:double_wells'"),
+        ('solver.use="lang:Langevin"', r"there are: adiabatic, .*\); more of them are in qeqprop.classical"),
+    ],
+)
+def test_the_message_says_what_to_write(tmp_path, monkeypatch, override, message):
+    found = mistakes(tmp_path, monkeypatch, override)
+    assert re.search(message, found), found
+    assert len(found.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("nan", "data: Argument `test.x` must be finite, but holds 1"),
+        ("flat", "data: Argument `train.x` must have shape (n_samples, n_inputs) = (_, _), but has shape (2,)"),
+        ("rows", "data: Argument `train.y` must have shape (n_samples, n_targets) = (2, _), but has shape (1, 1)"),
+        ("lists", "data: must give arrays as train.x and train.y"),
+    ],
+)
+def test_samples_are_tables_of_finite_numbers(tmp_path, monkeypatch, kind, message):
+    found = mistakes(tmp_path, monkeypatch, f'data={{ use = "qeqprop_test_samples:samples", kind = "{kind}" }}')
+    assert message in found
+
+
+def test_a_classical_solver_counts_no_settings(tmp_path):
+    (tmp_path / "wells.toml").write_text(WELLS)
+    assert Experiment.load(tmp_path / "wells.toml").check().settings is None
+    ising = WELLS.replace("double_wells:double_wells", "ising:layered_ising").replace(
+        "langevin:Langevin", "chains:Gibbs"
+    )
+    (tmp_path / "ising.toml").write_text(ising)
+    found = Experiment.load(tmp_path / "ising.toml", ['rule.use="nudging:SymmetricNudging"']).check()
+    assert found.strings > 0
+    assert found.settings is None
+    assert found.shift_settings is None
