@@ -83,9 +83,8 @@ def test_samples_are_tables_of_finite_numbers(tmp_path, monkeypatch, kind, messa
 def test_a_classical_solver_counts_no_settings(tmp_path):
     (tmp_path / "wells.toml").write_text(WELLS)
     assert Experiment.load(tmp_path / "wells.toml").check().settings is None
-    ising = WELLS.replace("double_wells:double_wells", "ising:layered_ising").replace(
-        "langevin:Langevin", "chains:Gibbs"
-    )
+    ising = WELLS.replace("langevin:Langevin", "chains:Gibbs")
+    ising = ising.replace('double_wells:double_wells"', 'ising:layered_ising"\nn_inputs = 2')
     (tmp_path / "ising.toml").write_text(ising)
     found = Experiment.load(tmp_path / "ising.toml", ['rule.use="nudging:SymmetricNudging"']).check()
     assert found.strings > 0
