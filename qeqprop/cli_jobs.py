@@ -41,7 +41,8 @@ def price_rows(price: Price) -> dict[str, str]:
     if price.pause is not None:
         rows["between jobs"] = f"{price.pause:g} s each, in these seconds, since a session is paid: device.pause"
     if price.budget is not None:
-        rows["budget"] = f"{price.budget:g} s, enough for {min(price.steps, int(price.budget / per_step))} steps"
+        enough = min(price.steps, int(price.budget / per_step))
+        rows["budget"] = f"{price.budget:g} s, enough for {enough} step{'s' * (enough != 1)}"
     return rows
 
 

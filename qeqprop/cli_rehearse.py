@@ -142,7 +142,9 @@ def _practise(rehearsal: Rehearsal, file: Path, overrides: Sequence[str], folder
         experiment = Experiment.load(file, overrides)
         steps, price = experiment.setup.plan.steps, experiment.check().price
         if price is not None:
-            typer.echo(f"estimated for {steps} steps: about {price.total_seconds:.1f} s on {price.machine}")
+            typer.echo(
+                f"estimated for {steps} step{'s' * (steps != 1)}: about {price.total_seconds:.1f} s on {price.machine}"
+            )
         try:
             with watch(steps, Console(stderr=True)) as progress, _bill_at_the_end(rehearsal, folder / experiment.name):
                 result = experiment.run(folder, progress)
