@@ -34,7 +34,8 @@ from qeqprop.solvers.typical import Typical
 from qeqprop.solvers.variational import Variational
 
 _CONTINUOUS = (Gaussian, Langevin, LowTemperature, Quadrature, Relaxation)
-CLASSICAL = (Enumeration, External, Gibbs, Metropolis, Tempering, *_CONTINUOUS)
+_SPINS = (Enumeration, External, Gibbs, Metropolis, Tempering)
+CLASSICAL = (*_SPINS, *_CONTINUOUS)
 _WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG, *CLASSICAL)
 _WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic, Thermofield)
 _WITHOUT_COMPLEX_NUDGES = (
@@ -111,7 +112,11 @@ def refusals(built: Mapping[str, Any], batch: int | None) -> Iterator[Problem]:
     except ValueError as error:
         yield Problem(("solver",), f"{error} {_EXAMPLES[isinstance(built['network'], Network)]}")
         return
-    name = type(solver).__name__
+    name, rule = type(solver).__name__, type(built["rule"]).__name__
+    if isinstance(solver, _SPINS) and _flips(built["network"]):
+        diagonal = 'its diagonal limit is { use = "qeqprop.classical.ising:ising_of", network = { use = .. } }'
+        yield Problem(("network",), f"holds X or Y, but {name} knows spins along Z only: {diagonal}")
+        return
     computing = solver.solver if isinstance(solver, EqualTime) else solver
     if device is not None and isinstance(computing, _WITHOUT_CIRCUITS):
         message = f"must be left out with the solver {name}, which computes its states and runs no circuits"
@@ -122,12 +127,20 @@ def refusals(built: Mapping[str, Any], batch: int | None) -> Iterator[Problem]:
     advice = 'use a nudging rule, such as "nudging:SymmetricNudging"'
     responses = wanted.response and not isinstance(solver, MEASURING_RESPONSES)
     if device is not None and not device.reads_states and (responses or wanted.complex):
-        yield Problem(("rule",), f"asks for a response or for complex nudges, which no device measures: {advice}")
+        yield Problem(
+            ("rule",), f"{rule} asks for a response or for complex nudges, which no device measures: {advice}"
+        )
         return
     if wanted.response and isinstance(solver, _WITHOUT_RESPONSE):
-        yield Problem(("rule",), f"asks for a response, which {name} cannot give: {advice}")
+        yield Problem(("rule",), f"{rule} asks for a response, which {name} cannot give: {advice}")
     if wanted.complex and isinstance(solver, _WITHOUT_COMPLEX_NUDGES):
-        yield Problem(("rule",), f"asks for complex nudges, which {name} cannot settle: {advice}")
+        yield Problem(("rule",), f"{rule} asks for complex nudges, which {name} cannot settle: {advice}")
+
+
+def _flips(network: Network) -> bool:
+    """Whether anything in the Hamiltonian flips a spin."""
+    held = np.concatenate([network.static[None], network.inputs, network.trainable])
+    return bool(np.any(held[:, np.any(network.strings.x, axis=1)]))
 
 
 def unheatable(solver: Solver, temperature: Schedule, steps: int) -> Iterator[Problem]:

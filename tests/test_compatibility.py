@@ -52,16 +52,24 @@ def mistakes(tmp_path, monkeypatch, *overrides):
     ("override", "message"),
     [
         ('device={ use = "aer:Aer", shots = 10 }', "device: must be left out with the solver Langevin"),
-        ('rule.use="holomorphic:Holomorphic"', "rule: asks for complex nudges, which Langevin cannot settle"),
+        (
+            'rule.use="holomorphic:Holomorphic"',
+            "rule: Holomorphic asks for complex nudges, which Langevin cannot settle",
+        ),
         ('solver.use="exact:Exact"', "but Exact settles Equilibria.* There are .*Relaxation"),
         ('solver.use="langevin:Langevin"', "did you mean 'qeqprop.classical.langevin:Langevin'"),
         ('solver.use="langevin"', "did you mean 'qeqprop.classical.langevin:Langevin'"),
+        (
+            'network={ use = "transverse_ising:transverse_ising", sites = 3, n_inputs = 2 }',
+            "network: holds X or Y, but Gibbs knows spins along Z only: .*ising_of",
+        ),
         ('network.use="double_wells"', "did you mean 'qeqprop.classical.double_wells:double_wells'"),
         ('solver.use="lang:Langevin"', r"there are: adiabatic, .*\); more of them are in qeqprop.classical"),
     ],
 )
 def test_the_message_says_what_to_write(tmp_path, monkeypatch, override, message):
-    found = mistakes(tmp_path, monkeypatch, override)
+    sampled = ['solver.use="qeqprop.classical.chains:Gibbs"'] if "Gibbs" in message else []
+    found = mistakes(tmp_path, monkeypatch, override, *sampled)
     assert re.search(message, found), found
     assert len(found.splitlines()) == 1
 

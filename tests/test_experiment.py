@@ -533,7 +533,9 @@ def test_a_profile_is_in_the_name_of_the_run(xor, tmp_path, monkeypatch):
     assert Experiment.load(again).setup.resolved == experiment.setup.resolved
     assert experiment.check().shots == 3 * 4 * 60
     response = problems(xor, *options, "rule={use='linear_response:LinearResponse'}")
-    assert "--set rule: asks for a response or for complex nudges, which no device measures" in response[0]
+    assert (
+        "--set rule: LinearResponse asks for a response or for complex nudges, which no device measures" in response[0]
+    )
     wrapped = "device={use='allocated:Allocated', device={use='profile:Profile', profile='mine.toml'}}"
     assert "checksum" in Experiment.load(xor, [options[0], wrapped]).setup.resolved["device"]["device"]
     (tmp_path / "mine.toml").write_text(stored + "\n# measured anew\n")
