@@ -122,10 +122,28 @@ def read_part(path: KeyPath, value: Any, kind: type | None, problems: list[Probl
         problems.append(Problem((*path, "use") if isinstance(value, dict) else path, found))
         return None
     given = {key: item for key, item in table.items() if key != "use"}
+    if not given and _is_meant(found, kind):
+        found = _giving(found)
     before = len(problems)
     arguments = read_arguments(path, given, found, problems, family)
     short = use.removeprefix(f"{family}.").removeprefix(f"{family}:") if family else use
     return Part(path, short, found, arguments, kind, family) if len(problems) == before else None
+
+
+def _is_meant(found: Callable[..., Any], kind: type | None) -> bool:
+    """Whether a function is the part itself, not what makes it: it takes what a part of this kind is called with."""
+    called = vars(kind).get("__call__") if kind is not None else None
+    if called is None or not inspect.isfunction(found):
+        return False
+    return [*inspect.signature(called).parameters][1:] == [*inspect.signature(found).parameters]
+
+
+def _giving(found: Callable[..., Any]) -> Callable[..., Any]:
+    def itself() -> Any:
+        return found
+
+    itself.__module__ = found.__module__
+    return itself
 
 
 def read_arguments(

@@ -50,6 +50,7 @@ def user_errors() -> Generator[None, None, None]:
             fail(f"error: not enough memory: {error}. Take fewer sites, or a smaller `batch`.", 1)
         if isinstance(error, sqlite3.Error):
             fail(f"error: the ledger cannot be used ({error}). Every finished step is saved.", 1)
-        if not isinstance(error, (OSError, ValueError, LedgerError)):
+        optional = type(error) is ImportError and isinstance(error.__cause__, ImportError)  # says what to install
+        if not optional and not isinstance(error, (OSError, ValueError, LedgerError)):
             raise
         fail(str(error) if isinstance(error, RunFileError) else f"error: {error}")

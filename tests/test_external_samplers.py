@@ -1,17 +1,21 @@
 """Samplers from elsewhere: by the protocol, and by dimod's interface."""
 
+import importlib.util
 import itertools
 import random
+import sys
 
 import numpy as np
 import pytest
 from qiskit.quantum_info import SparsePauliOp
+from typer.testing import CliRunner
 
 import qeqprop
 from qeqprop import losses
 from qeqprop.classical.enumeration import Enumeration
 from qeqprop.classical.external import Dimod, External
 from qeqprop.classical.ising import layered_ising
+from qeqprop.cli import app
 from qeqprop.interfaces import Network
 from qeqprop.rules.nudging import SymmetricNudging
 
@@ -75,3 +79,57 @@ def test_a_sampler_of_dimods_interface(package, annealer, reads):
     found = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, solver=solver, seed=4)
     exact = qeqprop.gradient(*CASE, loss=losses.mean_squared_error, solver=Enumeration(0.9))
     assert np.all(np.abs(found.values - exact.values) < 5 * found.std_errors + 0.01)
+
+
+RUN_FILE = """
+schema = 1
+[network]
+use = "qeqprop.classical.ising:layered_ising"
+n_inputs = 2
+hidden = [2]
+[data]
+use = "boolean:xor"
+[solver]
+use = "qeqprop.classical.external:External"
+sampler = "qeqprop_test_coins:toss"
+[train]
+steps = 1
+"""
+
+COINS = """
+import numpy as np
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Coins:
+    up: float = 0.5
+    def __call__(self, couplings, fields, temperature, reads, key):
+        return np.where(np.random.default_rng(list(key)).random((reads, len(fields))) < self.up, 1, -1)
+
+def toss(couplings, fields, temperature, reads, key):
+    return Coins()(couplings, fields, temperature, reads, key)
+"""
+
+
+def test_a_run_file_names_a_sampler_or_what_makes_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
+    (tmp_path / "qeqprop_test_coins.py").write_text(COINS)
+    (tmp_path / "coins.toml").write_text(RUN_FILE)
+    itself = qeqprop.Experiment.load(tmp_path / "coins.toml")
+    made = qeqprop.Experiment.load(
+        tmp_path / "coins.toml", ['solver.sampler={ use = "qeqprop_test_coins:Coins", up = 0.5 }']
+    )
+    assert itself.setup.resolved["solver"]["sampler"] == {"use": "qeqprop_test_coins:toss"}
+    assert "qeqprop_test_coins" in itself.setup.versions  # the user's own code is part of what a run depends on
+    np.testing.assert_array_equal(itself.run(tmp_path).theta, made.run(tmp_path).theta)
+
+
+def test_the_command_says_what_to_install(tmp_path):
+    pytest.importorskip("dimod")
+    if importlib.util.find_spec("dwave") is not None:
+        pytest.skip("dwave-samplers is installed")
+    (tmp_path / "run.toml").write_text(RUN_FILE.replace("qeqprop_test_coins:toss", "qeqprop.classical.external:Dimod"))
+    found = CliRunner().invoke(app, ["run", str(tmp_path / "run.toml"), "--folder", str(tmp_path)])
+    assert found.exit_code == 2, found.output
+    assert "pip install 'qeqprop[annealer]'" in found.output
+    assert "Traceback" not in found.output

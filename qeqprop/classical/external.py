@@ -47,7 +47,8 @@ class External:
     sampler really draws (annealers have a temperature of their own) is not certified.
 
     Attributes:
-        sampler: see `SpinSampler`.
+        sampler: see `SpinSampler`. In a run file a function that is one is named by itself, what makes one with its
+            arguments: ``sampler = "mine:draw"``, ``sampler = { use = "mine:Annealer", sweeps = 100 }``.
         temperature: above zero.
         reads: for each equilibrium; a call that asks for a precision p takes ``ceil(1 / p^2)``.
 
