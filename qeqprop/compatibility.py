@@ -29,6 +29,7 @@ from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.imaginary_time import ImaginaryTime
 from qeqprop.solvers.random_time import RandomTime
 from qeqprop.solvers.sampled import Sampled
+from qeqprop.solvers.thermal_imaginary_time import ThermalImaginaryTime
 from qeqprop.solvers.thermofield import Thermofield
 from qeqprop.solvers.typical import Typical
 from qeqprop.solvers.variational import Variational
@@ -37,7 +38,7 @@ _CONTINUOUS = (Gaussian, Langevin, LowTemperature, Quadrature, Relaxation)
 _SPINS = (Enumeration, External, Gibbs, Metropolis, Tempering)
 CLASSICAL = (*_SPINS, *_CONTINUOUS)
 _WITHOUT_CIRCUITS = (Exact, Typical, Sampled, DMRG, *CLASSICAL)
-_WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic, Thermofield)
+_WITHOUT_RESPONSE = (Sampled, DMRG, Adiabatic, Thermofield, ThermalImaginaryTime)
 _WITHOUT_COMPLEX_NUDGES = (
     Sampled,
     DMRG,
@@ -48,6 +49,7 @@ _WITHOUT_COMPLEX_NUDGES = (
     EqualTime,
     RandomTime,
     Thermofield,
+    ThermalImaginaryTime,
     *CLASSICAL,
 )
 """What the solvers of this package cannot do; others say so themselves, in their first call."""

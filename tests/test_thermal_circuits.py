@@ -22,10 +22,11 @@ from qeqprop.measuring import BoundMeasure
 from qeqprop.networks.transverse_ising import transverse_ising
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
+from qeqprop.solvers._gibbs_states import free_energies
 from qeqprop.solvers._purification import partner_angles, purification
 from qeqprop.solvers.exact import Exact
 from qeqprop.solvers.random_time import RandomTime, random_times
-from qeqprop.solvers.thermofield import Thermofield, free_energies
+from qeqprop.solvers.thermofield import Thermofield
 
 PAIR = transverse_ising(sites=2, n_inputs=1)
 PAIR_THETA = np.array([0.7, 0.3, -0.5, 0.6, 0.4])

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import PauliList
 
-from qeqprop.checks import check_fields
+from qeqprop.checks import check_fields, check_part
 from qeqprop.counts import stream
 from qeqprop.devices.statevector import Statevector
 from qeqprop.gates import factors, numbered, rotate
@@ -30,8 +30,9 @@ from qeqprop.interfaces import (
     Solution,
 )
 from qeqprop.measuring import BoundMeasure
+from qeqprop.solvers._gibbs_states import PreparingSolver, Thermal, beside
 from qeqprop.solvers._measured_states import measure_states, used_strings
-from qeqprop.solvers.thermofield import Thermal, Thermofield, beside
+from qeqprop.solvers.thermofield import Thermofield
 
 _TIMES = 0x74696D65  # keeps the evolution times apart from other streams of the call
 _SIMULATED_QUBITS = 11
@@ -75,7 +76,7 @@ class RandomTime:
     probed by random times.
     """
 
-    solver: Thermofield = field(default_factory=Thermofield)
+    solver: PreparingSolver = field(default_factory=Thermofield)
     times: Annotated[int, Ge(2)] = 64
     shots: Annotated[int, Ge(2)] = 16
     steps: Annotated[int, Ge(1)] = 8
@@ -84,6 +85,7 @@ class RandomTime:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_part("solver", self.solver, "prepare", "Thermofield() or ThermalImaginaryTime()")
 
     @property
     def temperature(self) -> float:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt
-from qiskit.circuit import QuantumCircuit
-from qiskit.quantum_info import PauliList
 from scipy.special import softmax
 
 from qeqprop.ansatze.hamiltonian_variational import hamiltonian_variational
 from qeqprop.checks import check_fields
 from qeqprop.descent import Objective, descend
 from qeqprop.engine.circuits import energy_and_gradient, expectations, states
-from qeqprop.engine.eigen import dense_spectrum
-from qeqprop.engine.paulis import PauliTable
 from qeqprop.interfaces import (
     Ansatz,
     BoolArray,
@@ -35,30 +31,12 @@ from qeqprop.interfaces import (
     Start,
 )
 from qeqprop.solvers._circuit_family import CircuitFamily, family_of
+from qeqprop.solvers._gibbs_states import FAR, Thermal, beside, deviations, free_energies, logarithms
 from qeqprop.solvers._measured_states import measure_states
 from qeqprop.solvers._purification import partner_angles, purification
 
 MOST_SITES = 8
 """The search runs all ``2^n`` basis states through the circuit."""
-
-_FAR = 0.05
-"""Relative entropy ``(F_var - F)/T`` to the Gibbs state from which a state is said to be another one."""
-
-
-class Thermal(NamedTuple):
-    """Thermal states that a circuit prepares.
-
-    Attributes:
-        circuit: of twice as many qubits; the first half are the sites, the second half are traced out.
-        parameters: (batch, n_parameters).
-        samples: (batch,) which sample each row belongs to.
-        solution: expectations exact and nothing measured.
-    """
-
-    circuit: QuantumCircuit
-    parameters: FloatArray
-    samples: IntArray
-    solution: Solution
 
 
 @dataclass(frozen=True)
@@ -150,7 +128,8 @@ class Thermofield:
         energies = self._level_energies(family, angles, hamiltonians)[0]
         p = self._populations(energies, fields)
         images = _images(family, angles)
-        certificate = self._certificate(hamiltonians, images, energies, p, descent.converged)
+        residual = deviations(hamiltonians, images, p, self.temperature)
+        certificate = Certificate.of(descent.converged, residual=residual, gap_below=np.full(len(p), np.inf))
         self._judge(hamiltonians, descent.values, descent.gradients, certificate.converged, scales)
         values = np.einsum("bl,blo->bo", p, expectations(images, problem.observables).reshape(*p.shape, -1))
         samples = np.arange(len(p)) if known is None else known["samples"]
@@ -195,7 +174,7 @@ class Thermofield:
             chosen = PauliSums(hamiltonians.strings, hamiltonians.coefficients[rows])
             energies, slopes = self._level_energies(family, points[:, :n_angles], chosen)
             p = self._populations(energies, points[:, n_angles:])
-            local = energies + self.temperature * np.log(np.maximum(p, np.finfo(np.float64).tiny))
+            local = energies + self.temperature * logarithms(p)
             values = np.sum(p * local, axis=1)
             gradients = np.einsum("bl,blj->bj", p, slopes)
             along = (p * (local - values[:, None])) @ features.T
@@ -216,21 +195,6 @@ class Thermofield:
         )
         return values.reshape(rows, dim), slopes.reshape(rows, dim, -1)
 
-    def _certificate(
-        self, hamiltonians: PauliSums, images: ComplexArray, energies: FloatArray, p: FloatArray, converged: BoolArray
-    ) -> Certificate:
-        """``residual = sqrt(<(H + T ln rho)^2> - F^2)``; nothing is known of levels."""
-        rows, dim = p.shape
-        table = PauliTable.of(hamiltonians.strings)
-        repeated = np.repeat(np.real(hamiltonians.coefficients), dim, axis=0)
-        applied = table.apply(table.diagonals(repeated), images)
-        local = energies + self.temperature * np.log(np.maximum(p, np.finfo(np.float64).tiny))
-        leaving = np.linalg.norm(applied - energies.reshape(-1, 1) * images, axis=1).reshape(rows, dim)
-        free = np.sum(p * local, axis=1, keepdims=True)
-        residual = np.sqrt(np.sum(p * (leaving**2 + (local - free) ** 2), axis=1))
-        unknown, none = np.full(rows, np.nan), np.zeros(rows, dtype=np.int64)
-        return Certificate(residual, np.full(rows, np.inf), unknown, none, none, unknown, unknown, unknown, converged)
-
     def _judge(
         self, hamiltonians: PauliSums, free: FloatArray, left: FloatArray, converged: BoolArray, scales: FloatArray
     ) -> None:
@@ -246,28 +210,13 @@ class Thermofield:
         if hamiltonians.num_sites > self.diagonal_sites:
             return
         above = (free - free_energies(hamiltonians, self.temperature)) / self.temperature
-        if np.any(above > _FAR):
+        if np.any(above > FAR):
             warnings.warn(
-                f"{int(np.sum(above > _FAR))} of {len(above)} states are not the Gibbs state, with relative entropies "
+                f"{int(np.sum(above > FAR))} of {len(above)} states are not the Gibbs state, with relative entropies "
                 f"(F_var - F)/T up to {np.max(above):.2g}: take an `ansatz` with more layers, or other `populations`.",
                 PhysicsWarning,
                 stacklevel=4,
             )
-
-
-def free_energies(hamiltonians: PauliSums, temperature: float) -> FloatArray:
-    """``F = -T ln Tr exp(-H/T)``, (batch,), by full diagonalisation."""
-    levels = dense_spectrum(PauliTable.of(hamiltonians.strings), np.real(hamiltonians.coefficients)).energies
-    above = levels - levels[:, :1]
-    return levels[:, 0] - temperature * np.log(np.sum(np.exp(-above / temperature), axis=1))
-
-
-def beside(operators: PauliSums, extra: int | None = None) -> PauliSums:
-    """Operators of the sites on a register with so many more qubits behind them, as many again by default."""
-    sites = operators.num_sites
-    nothing = np.zeros((len(operators.strings), sites if extra is None else extra), dtype=np.bool_)
-    z, x = (np.concatenate([bits, nothing], axis=1) for bits in (operators.strings.z, operators.strings.x))
-    return PauliSums(PauliList.from_symplectic(z, x), operators.coefficients)
 
 
 def _images(family: CircuitFamily, angles: FloatArray) -> ComplexArray:

@@ -29,6 +29,7 @@ REFUSED = {
     "EqualTime": ("LinearResponse", "Holomorphic"),  # where nothing commutes, as here
     "ImaginaryTime": ("Holomorphic",),
     "RandomTime": ("Holomorphic",),
+    "ThermalImaginaryTime": ("LinearResponse", "Holomorphic"),
     "Thermofield": ("LinearResponse", "Holomorphic"),
     "Sampled": ("LinearResponse", "Holomorphic"),
     "Typical": ("Holomorphic",),
@@ -39,6 +40,7 @@ RESIDUALS = {
     "DMRG": 1e-5,
     "ImaginaryTime": 1e-6,
     "RandomTime": 0.3,
+    "ThermalImaginaryTime": 0.02,
     "Thermofield": 0.3,
     "Variational": 1e-6,
 }  # their default tolerances are larger

@@ -21,6 +21,7 @@ from qeqprop.networks.transverse_ising import transverse_ising
 RULES, SOLVERS, DEVICES = members("rules"), members("solvers"), members("devices")
 SOLVERS.pop("RandomTime")  # measures responses on every device, exact ones too: tests/test_thermal_circuits.py
 QUICK = {
+    "ThermalImaginaryTime": {"layers": 1, "steps": 4},
     "Adiabatic": {"total_time": 3.0, "steps": 6, "tolerance": 1.0},
     "Thermofield": {"ansatz": hamiltonian_variational(layers=1), "tolerance": 1e-2, "diagonal_sites": 0},
 }  # the reference is as quick
