@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -258,4 +259,6 @@ def _show_numbers(numbers: dict[str, Any]) -> None:
         renamed["logistic regression"] = f"{logistic:.6g} test accuracy, on the same features"
     uses = {f"[{name}]": use for name, use in parts.items()}
     begun = ", ".join(f"{name} {version}" for name, version in versions.items())
-    print_table(renamed | uses | {"begun with": begun})
+    # nan is what this kind of network does not have, such as a gap
+    known = {name: value for name, value in renamed.items() if not (isinstance(value, float) and math.isnan(value))}
+    print_table(known | uses | {"begun with": begun})

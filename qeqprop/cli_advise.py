@@ -36,13 +36,15 @@ def advise(
 
         from qeqprop.advice import advise as ask
         from qeqprop.experiment import Experiment
+        from qeqprop.progress import few_warnings
         from qeqprop.training import initial_theta, minibatch
 
         setup = Experiment.load(file, overrides or []).setup
         x, y = setup.data.train
         chosen = minibatch(len(x), setup.plan.batch, seed=setup.seed, step=1, group=setup.loss.group)
         theta = initial_theta(setup.network, seed=setup.seed, scale=setup.plan.initial_scale)
-        with Console(stderr=True).status("Trying both rules"):
+        console = Console(stderr=True)
+        with few_warnings(console), console.status("Trying both rules"):
             found = ask(
                 setup.network,
                 theta,

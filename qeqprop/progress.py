@@ -27,6 +27,14 @@ WARNINGS_SHOWN = 3
 @contextmanager
 def watch(steps: int, console: Console) -> Generator[Callable[[TrainingState], None], None, None]:
     """Gives the callback that shows each state; the first few warnings of the run are shown in one line each."""
+    shown = _bar(steps, console) if console.is_terminal else _lines(steps, console)
+    with few_warnings(console), shown as (callback, listener), heard_by(listener):
+        yield callback
+
+
+@contextmanager
+def few_warnings(console: Console) -> Generator[None, None, None]:
+    """Shows the first few different warnings in one line each, and counts the others."""
     messages: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -36,9 +44,7 @@ def watch(steps: int, console: Console) -> Generator[Callable[[TrainingState], N
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        shown = _bar(steps, console) if console.is_terminal else _lines(steps, console)
-        with shown as (callback, listener), heard_by(listener):
-            yield callback
+        yield
     if len(messages) > WARNINGS_SHOWN:
         console.print(f"There were {len(messages) - WARNINGS_SHOWN} more warnings.", highlight=False)
 

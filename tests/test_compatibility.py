@@ -4,8 +4,11 @@ import re
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from qeqprop.cli import app
 from qeqprop.experiment import Experiment
+from qeqprop.progress import WARNINGS_SHOWN
 from qeqprop.runfile import RunFileError
 
 WELLS = """
@@ -98,3 +101,21 @@ def test_a_classical_solver_counts_no_settings(tmp_path):
     assert found.strings > 0
     assert found.settings is None
     assert found.shift_settings is None
+
+
+@pytest.mark.filterwarnings("always::qeqprop.interfaces.PhysicsWarning")
+def test_a_classical_run_shows_no_gap_and_its_warnings_in_one_line_each(tmp_path):
+    file = tmp_path / "wells.toml"
+    file.write_text(WELLS)
+    stiff = ["--set", "solver.samples=20", "--set", "solver.burn_in=0", "--set", "solver.temperature=0.05"]
+    run = CliRunner().invoke(app, ["run", str(file), "--folder", str(tmp_path), *stiff])
+    assert run.exit_code == 0, run.output
+    (folder,) = tmp_path.glob("wells-*")
+    shown = CliRunner().invoke(app, ["show", str(folder), "--no-pictures"])
+    assert "gradient norm" in shown.output
+    assert "nan" not in shown.output
+    advised = CliRunner().invoke(app, ["advise", str(file), *stiff])
+    assert advised.exit_code == 0, advised.output
+    assert "warning: Solver Langevin" in advised.output
+    assert "PhysicsWarning" not in advised.output
+    assert advised.output.count("warning:") <= WARNINGS_SHOWN
