@@ -47,18 +47,18 @@ class LinearResponse:
         assert free.outputs is not None  # it was wanted
         predictions = free.outputs.values[0].real
         error = loss.gradient(predictions, targets)
-        probed = self.probe and settle.n_outputs > 1 and bool(np.any(free.outputs.std_errors))
+        sampled = bool(free.outputs.std_errors.any())
+        probed = self.probe and settle.n_outputs > 1 and sampled
         directions = np.stack([error, likely_error(free, targets, loss)]) if probed else error[None]
         answer = settle(directions, want=Want.RESPONSE, start=free.start)
         if answer.response is None:
             raise ValueError("The solver returned no response: use a nudging rule with it.")
         response: Expectations = answer.response
         along, variances = response.values[0].real, response.std_errors[0] ** 2
-        from_signal = (
-            probed_variance(response.values[1].real, response.std_errors[1] ** 2, loss)
-            if probed
-            else signal_variance(free, targets, loss, error, along, variances)
-        )
+        if probed:
+            from_signal = probed_variance(response.values[1].real, response.std_errors[1] ** 2, loss)
+        else:
+            from_signal = signal_variance(free, targets, loss, error, along, variances) if sampled else 0.0
         return Gradient(
             values=along.mean(axis=0),
             std_errors=np.sqrt(variances.sum(axis=0) + from_signal) / settle.batch,
