@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+T = TypeVar("T")
 
 _BOUNDS = (
     ("gt", "greater than", lambda value, limit: value > limit),
@@ -44,6 +47,13 @@ def finite_array(name: str, values: ArrayLike, shape: str, wanted: tuple[int | N
         bad = int(np.sum(~np.isfinite(array)))
         raise ValueError(f"Argument `{name}` must be finite, but holds {bad} nan or infinite values.")
     return array
+
+
+def listed(name: str, values: Iterable[T]) -> list[T]:
+    """The values as a list; raises a `ValueError` for a single one."""
+    if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"Argument `{name}` must be a list, but is {values!r}: write [{values!r}].")
+    return list(values)
 
 
 def check_part(name: str, part: Any, method: str, example: str) -> None:

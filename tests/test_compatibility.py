@@ -6,6 +6,10 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from qeqprop.classical.double_wells import double_wells
+from qeqprop.classical.harmonic import harmonic
+from qeqprop.classical.ising import layered_ising
+from qeqprop.classical.layered import layered
 from qeqprop.cli import app
 from qeqprop.experiment import Experiment
 from qeqprop.progress import WARNINGS_SHOWN
@@ -119,3 +123,18 @@ def test_a_classical_run_shows_no_gap_and_its_warnings_in_one_line_each(tmp_path
     assert "warning: Solver Langevin" in advised.output
     assert "PhysicsWarning" not in advised.output
     assert advised.output.count("warning:") <= WARNINGS_SHOWN
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layered(layers=3), r"`layers` must be a list, but is 3: write \[3\]"),
+        (lambda: layered_ising(hidden=3), r"`hidden` must be a list, but is 3: write \[3\]"),
+        (lambda: double_wells(outputs=1), r"`outputs` must be a list, but is 1: write \[1\]"),
+        (lambda: double_wells(edges=1), r"`edges` must be a list, but is 1: write \[1\]"),
+        (lambda: harmonic(spring=float("nan")), "`spring` must be a finite number, but is nan"),
+    ],
+)
+def test_networks_say_what_they_want(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from qeqprop.checks import listed
 from qeqprop.interfaces import IntArray
 
 Bonds = Literal["complete", "chain", "ring"] | Sequence[tuple[int, int]]
@@ -26,7 +27,7 @@ def bond_list(edges: Bonds, sites: int) -> IntArray:
         if edges != "complete":
             pairs = [(i, i + 1) for i in range(sites - 1)] + [(sites - 1, 0)] * (edges == "ring" and sites > 2)
     else:
-        pairs = [(int(i), int(j)) for i, j in edges]
+        pairs = [(int(i), int(j)) for i, j in listed("edges", edges)]
     for i, j in pairs:
         if i == j or not (0 <= i < sites and 0 <= j < sites):
             raise ValueError(f"Argument `edges` must join different sites from 0 to {sites - 1}, but holds {(i, j)}.")
@@ -37,9 +38,10 @@ def bond_list(edges: Bonds, sites: int) -> IntArray:
 
 def chosen_sites(name: str, chosen: Sequence[int], sites: int) -> IntArray:
     """Different sites, negative ones counted from the last; refused with the argument's name."""
+    chosen = listed(name, chosen)
     if any(not -sites <= site < sites for site in chosen):
-        raise ValueError(f"Argument `{name}` must hold sites from 0 to {sites - 1}, but is {list(chosen)}.")
+        raise ValueError(f"Argument `{name}` must hold sites from 0 to {sites - 1}, but is {chosen}.")
     found = [int(site) % sites for site in chosen]
     if len(set(found)) < len(found):
-        raise ValueError(f"Argument `{name}` must hold different sites, but is {list(chosen)}.")
+        raise ValueError(f"Argument `{name}` must hold different sites, but is {chosen}.")
     return np.array(found, dtype=np.int64)

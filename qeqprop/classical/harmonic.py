@@ -42,6 +42,8 @@ def harmonic(
     Source: the oscillators of Massar & Mognetti, arXiv:2405.08467 (2024).
     """
     check_argument("sites", sites, Annotated[int, Ge(1)])
+    check_argument("spring", spring, float)
+    check_argument("coupling", coupling, float)
     pairs = bond_list(edges, sites)
     initial = np.concatenate([np.full(sites, float(spring)), np.full(len(pairs), float(coupling))])
     pulled, read = chosen_sites("inputs", inputs, sites), chosen_sites("outputs", outputs, sites)

@@ -14,7 +14,7 @@ import numpy as np
 from annotated_types import Ge
 from qiskit.quantum_info import PauliList
 
-from qeqprop.checks import check_argument
+from qeqprop.checks import check_argument, listed
 from qeqprop.interfaces import Network
 
 Size = Annotated[int, Ge(1)]
@@ -66,9 +66,10 @@ def layered_ising(*, n_inputs: Size = 4, hidden: tuple[Size, ...] = (8,), n_outp
     Raises:
         ValueError: for sizes below one.
     """
-    for name, size in [("n_inputs", n_inputs), ("n_outputs", n_outputs), *(("hidden", size) for size in hidden)]:
+    inner = listed("hidden", hidden)
+    for name, size in [("n_inputs", n_inputs), ("n_outputs", n_outputs), *(("hidden", size) for size in inner)]:
         check_argument(name, size, Size)
-    sizes = [*hidden, n_outputs]
+    sizes = [*inner, n_outputs]
     first = np.cumsum([0, *sizes])
     layers = [np.arange(begin, end) for begin, end in pairwise(first)]
     sites, couplings = int(first[-1]), [(k, m) for one, two in pairwise(layers) for k in one for m in two]

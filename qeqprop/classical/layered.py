@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from qeqprop.checks import check_argument
+from qeqprop.checks import check_argument, listed
 from qeqprop.classical.continuous import ContinuousNetwork
 from qeqprop.classical.jets import Numbers
 from qeqprop.interfaces import FloatArray
@@ -39,9 +39,9 @@ def layered(
 
     Source: Scellier & Bengio, Front. Comput. Neurosci. 11, 24 (2017), for layered energies.
     """
-    sizes = [int(size) for size in layers]
+    sizes = [int(size) for size in listed("layers", layers)]
     if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"Argument `layers` must hold at least two numbers above 0, but is {list(layers)}.")
+        raise ValueError(f"Argument `layers` must hold at least two numbers above 0, but is {sizes}.")
     check_argument("quartic", quartic, Annotated[float, Ge(0)])
     random = np.random.default_rng(initial_seed)
     check_argument("initial_weight", initial_weight, Annotated[float, Ge(0)])
