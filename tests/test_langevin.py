@@ -152,3 +152,33 @@ def test_sampled_gradients_are_unbiased_and_fall_as_one_over_the_root_of_the_sam
         spreads.append(np.linalg.norm(spread))
     exponent = np.log2(spreads[1] / spreads[0]) / 2
     assert exponent == pytest.approx(-0.5, abs=0.06)
+
+
+ORDERS = {
+    # a quartic well throws explicit steps out where its walls are steep, long before overdamped chains show a bias
+    "underdamped": (double_wells(sites=1, edges=[], inputs=(), outputs=(0,), barrier=0.25, curvature=0.0), [0.0], 1),
+    "overdamped": (xy_phases(sites=1, edges=[], inputs=(), outputs=(0,)), [2.0, 0.0], 0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "steps"), [("underdamped", (0.4, 0.3, 0.2)), ("overdamped", (0.8, 0.6, 0.4))])
+def test_the_bias_of_a_step_is_of_second_order(method, steps):
+    """The power p of ``bias ~ h^p`` beside quadrature, with its error: of <s^2> in ``s^4/4``, of <cos s> in a phase."""
+    network, theta, read = ORDERS[method]
+    case = (network.with_squares(), np.array(theta), np.zeros((1, 0)))
+    exact = qeqprop.predict(*case, solver=Quadrature(1.0))[0, read]
+    biases, noise = [], []
+    for step in steps:
+        solver = Langevin(
+            1.0, method=method, step=step, friction=2.0, chains=40000, samples=1000, burn_in=200, thin=round(1 / step)
+        )
+        found, _, _ = measure_outputs(*case, solver=solver, seed=4)
+        biases.append(abs(found.values[0, read] - exact))
+        noise.append(found.std_errors[0, read])
+    relative = np.array(noise) / biases
+    assert np.all(relative < 0.2), (biases, noise)
+    fit, spread = np.polyfit(np.log(steps), np.log(biases), 1, w=1 / relative, cov="unscaled")
+    assert np.sqrt(spread[0, 0]) < 0.3
+    assert abs(fit[0] - 2) < 3 * np.sqrt(spread[0, 0]) + 0.3, (fit[0], np.sqrt(spread[0, 0]))
+    print(f"{method}: h^{fit[0]:.2f} +- {np.sqrt(spread[0, 0]):.2f}")

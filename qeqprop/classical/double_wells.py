@@ -85,14 +85,13 @@ class DoubleWellEnergy:
         """See `double_wells`."""
         square = s * s
         wells = self.barrier * (square * square + 2 * self.curvature * square + 1)
-        return wells.sum(axis=1) + self.parameter_gradient(theta, x, s) @ theta - (s[:, self.driven] * x).sum(axis=1)
+        return wells.sum(axis=1) - ((self._fields(theta, x) + s @ self._couplings(theta)) * s).sum(axis=1)
 
     def gradient(self, theta: FloatArray, x: FloatArray, s: Numbers) -> Numbers:
         """``4 b (s^3 + c s) - h - x - J s``."""
-        couplings = np.zeros((self.n_variables, self.n_variables))
-        couplings[self.pairs[:, 0], self.pairs[:, 1]] = theta[self.n_variables :]
-        fields = theta[: self.n_variables] + x @ np.eye(self.n_variables)[self.driven]
-        return 4 * self.barrier * (s * s * s + self.curvature * s) - s @ (couplings + couplings.T) - fields
+        couplings = self._couplings(theta)
+        wells = 4 * self.barrier * (s * s * s + self.curvature * s)
+        return wells - s @ (couplings + couplings.T) - self._fields(theta, x)
 
     def parameter_gradient(self, theta: FloatArray, x: FloatArray, s: Numbers) -> Numbers:
         """``-s_i`` and ``-s_i s_j``."""
@@ -105,3 +104,13 @@ class DoubleWellEnergy:
     def output_gradient(self, s: Numbers, weights: Numbers) -> Numbers:
         """The weights, put on their sites."""
         return weights @ np.eye(self.n_variables)[self.read]
+
+    def _couplings(self, theta: FloatArray) -> FloatArray:
+        """``J_ij`` where ``pairs`` has (i, j), (n_variables, n_variables)."""
+        couplings = np.zeros((self.n_variables, self.n_variables))
+        couplings[self.pairs[:, 0], self.pairs[:, 1]] = theta[self.n_variables :]
+        return couplings
+
+    def _fields(self, theta: FloatArray, x: FloatArray) -> FloatArray:
+        """``h_i + x_i``, (rows, n_variables)."""
+        return theta[: self.n_variables] + x @ np.eye(self.n_variables)[self.driven]

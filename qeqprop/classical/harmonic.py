@@ -82,7 +82,7 @@ class HarmonicEnergy:
 
     def energy(self, theta: FloatArray, x: FloatArray, s: Numbers) -> Numbers:
         """See `harmonic`."""
-        return self.parameter_gradient(theta, x, s) @ theta - (s[:, self.pulled] * x).sum(axis=1)
+        return ((s @ self.stiffness(theta)) * s).sum(axis=1) / 2 - (s[:, self.pulled] * x).sum(axis=1)
 
     def gradient(self, theta: FloatArray, x: FloatArray, s: Numbers) -> Numbers:
         """``K s`` minus the forces."""
