@@ -11,10 +11,13 @@ from scipy.special import ellipk
 
 import qeqprop
 from qeqprop import losses
+from qeqprop.classical._spins import spin_problem, structure_of
+from qeqprop.classical._variates import common_sites
 from qeqprop.classical.chain_statistics import autocorrelation_time, r_hat
 from qeqprop.classical.chains import Gibbs, Metropolis, Tempering
 from qeqprop.classical.enumeration import Enumeration
 from qeqprop.classical.ising import ising_of, layered_ising, square_lattice
+from qeqprop.engine.spin_variates import sum_variates
 from qeqprop.engine.threads import threads
 from qeqprop.interfaces import Equilibria, Network, PauliSums, Start
 from qeqprop.networks.transverse_ising import transverse_ising
@@ -318,6 +321,71 @@ def test_responses_to_several_noisy_outputs_have_right_errors(loss, seed, n_outp
         inferred, shots = ratios(LinearResponse(probe=False))
         assert np.min(inferred) < 0.8
         assert shots == 2 * 64 * 60
+
+
+def test_variates_are_what_an_update_of_every_spin_changes():
+    """``E[f(s with s_k drawn anew)] - f(s)`` summed over k, for every string A, for N and for all ``A N``."""
+    network, random, temperature = spin_glass(5, 1), np.random.default_rng(0), 0.7
+    problem = spin_problem(
+        Equilibria(
+            network.hamiltonians(network.initial, np.zeros((1, 0))),
+            PauliSums(network.strings, network.trainable),
+            PauliSums(network.strings, random.normal(size=(1, len(network.strings)))),
+        ),
+        "test",
+    )
+    draws = random.choice([-1, 1], size=(1, 3, 5, 4)).astype(np.int8)
+    c, push, holds = problem.coefficients[0], problem.perturbation[0], problem.holds
+    structure = structure_of(holds, c != 0)
+    plain, joint, pushed = np.zeros((1, len(holds), 4)), np.zeros((1, len(holds), 4)), np.zeros((1, 4))
+    common = common_sites(holds, push != 0)
+    energies = (problem.coefficients, problem.perturbation, 1 / temperature)
+    read = (draws, plain, joint, pushed)
+    sum_variates(tuple(structure.graph), tuple(structure.tables), common, *energies, *read, 0, 1)
+
+    def strings(spins):
+        return np.array([np.prod(spins[row]) for row in holds])
+
+    def everything(spins):
+        a = strings(spins)
+        return np.concatenate([a, a * (push @ a), [push @ a]])
+
+    for chain in range(4):
+        wanted = np.zeros(2 * len(holds) + 1)
+        for spins in draws[0, :, :, chain].astype(float):
+            for site in range(5):
+                both = np.array([np.where(np.arange(5) == site, spin, spins) for spin in (1.0, -1.0)])
+                weights = np.array([np.exp(-(c @ strings(one)) / temperature) for one in both])
+                wanted += weights @ [everything(one) for one in both] / weights.sum() - everything(spins)
+        found = np.concatenate([plain[0, :, chain], joint[0, :, chain], pushed[:, chain]])
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+QUIETER = [(Gibbs, 1.0, 1.7), (Metropolis, 1.0, 1.7), (Gibbs, 3.0, 6.0), (Tempering, 3.0, 6.0)]
+
+
+@pytest.mark.parametrize(("sampler", "temperature", "factor"), QUIETER)
+def test_variates_take_noise_and_leave_no_bias(sampler, temperature, factor):
+    """400 gradients without a nudge: unbiased, right errors, and so many times the samples would be needed without."""
+    network = spin_glass(6, 5, n_outputs=2)
+    where = (network, network.initial, np.zeros((1, 0)), np.array([[-0.8, 0.6]]))
+    loss = losses.mean_squared_error()
+    exact = qeqprop.gradient(*where, loss=loss, solver=Enumeration(temperature)).values
+    spreads = []
+    for variates in (False, True):
+        solver = sampler(temperature, chains=64, samples=40, burn_in=60, r_hat=10.0, variates=variates)
+        runs = [qeqprop.gradient(*where, loss=loss, solver=solver, seed=seed) for seed in range(400)]
+        values, errors = np.array([run.values for run in runs]), np.array([run.std_errors for run in runs])
+        spreads.append(values.std(axis=0, ddof=1))
+        assert chance_of_bias(values, exact) > TWO_ERRORS / (2 * len(QUIETER))  # so many are asked
+        np.testing.assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), spreads[-1], rtol=0.2)
+    assert np.sum(spreads[0] ** 2) > factor * np.sum(spreads[1] ** 2)
+
+
+def test_variates_take_chains_for_their_weights():
+    with pytest.raises(ValueError, match="`chains` must be at least 16 with `variates`, but is 8"):
+        network = spin_glass(4, 1)
+        qeqprop.predict(network, network.initial, np.zeros((1, 0)), solver=Gibbs(chains=8, variates=True))
 
 
 def test_errors_fall_as_the_root_of_the_samples():

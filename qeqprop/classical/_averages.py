@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qeqprop.classical._variates import Variates, quieter
 from qeqprop.classical.chain_statistics import autocorrelation_time, r_hat
 from qeqprop.interfaces import Certificate, Expectations, FloatArray
 
@@ -28,12 +29,14 @@ class ChainSums:
         sums: (rows, n_strings, chains) of every string.
         joint: (rows, n_strings, chains) of every string times N, or None.
         series: (rows, 2, samples, chains) the energy, and N or another observable.
+        variates: what quietens averages and covariances, or None.
     """
 
     samples: int
     sums: FloatArray
     joint: FloatArray | None
     series: FloatArray
+    variates: Variates | None = None
 
     @property
     def chains(self) -> int:
@@ -42,7 +45,10 @@ class ChainSums:
 
 def averages(found: ChainSums, observables: FloatArray) -> Expectations:
     """The observables (rows, n_observables) of the strings, with errors."""
-    return _over_chains(found.sums / found.samples, observables)
+    strings = found.sums / found.samples
+    if found.variates is not None:
+        strings = quieter(strings, [found.variates.plain])
+    return _over_chains(strings, observables)
 
 
 def covariances(found: ChainSums, observables: FloatArray, factor: float) -> Expectations:
@@ -50,11 +56,24 @@ def covariances(found: ChainSums, observables: FloatArray, factor: float) -> Exp
     assert found.joint is not None
     strings, both = found.sums / found.samples, found.joint / found.samples
     pushed = found.series[:, 1].mean(axis=1)[:, None]  # (rows, 1, chains)
+    if found.variates is None:
+        own = _contributions(strings, both, pushed)
+    else:  # halves that know nothing of each other
+        half = found.chains // 2
+        parts = [
+            _contributions(strings[..., part], both[..., part], pushed[..., part])
+            for part in (slice(None, half), slice(half, None))
+        ]
+        own = quieter(np.concatenate(parts, axis=2), found.variates.of_covariances())
+    return _over_chains(factor * own, observables)
+
+
+def _contributions(strings: FloatArray, both: FloatArray, pushed: FloatArray) -> FloatArray:
+    """What each chain says of ``Cov(A, N)``: ``A N - A_c <N> - <A> N_c + <A> <N>``, and what makes it unbiased."""
+    chains = strings.shape[2]
     apart = strings - strings.mean(axis=2, keepdims=True)
     away = pushed - pushed.mean(axis=2, keepdims=True)
-    # A N - A_c <N> - <A> N_c + <A> <N>, and what makes the product of the two means unbiased
-    own = both - strings * pushed + apart * away * (found.chains / (found.chains - 1))
-    return _over_chains(factor * own, observables)
+    return both - strings * pushed + apart * away * (chains / (chains - 1))
 
 
 def certificate(found: ChainSums, limit: float) -> Certificate:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
 from qeqprop.classical._spins import SpinProblem, spin_problem, structure_of
+from qeqprop.classical._variates import FEWEST_CHAINS, Variates, common_sites
 from qeqprop.engine.compilation import announced
 from qeqprop.engine.spin_sweeps import BLOCK, first_spins, run_chains, sum_up
+from qeqprop.engine.spin_variates import sum_variates
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.interfaces import Equilibria, FloatArray, IntArray, Measure, PhysicsWarning, Solution, Start, refuse_device
 
@@ -58,6 +60,7 @@ class Chains:
     burn_in: Annotated[int, Ge(0)] = 100
     thin: Annotated[int, Ge(1)] = 1
     r_hat: Annotated[float, Gt(1)] = 1.1
+    variates: bool = False
 
 
 def settle_by_chains(
@@ -66,6 +69,8 @@ def settle_by_chains(
     """Samples, and samples again for longer if a string's standard error exceeds ``precision``."""
     refuse_device(method.name, measure)
     spins = spin_problem(problem, method.name)
+    if how.variates and how.chains < FEWEST_CHAINS:
+        raise ValueError(f"Argument `chains` must be at least {FEWEST_CHAINS} with `variates`, but is {how.chains}.")
     found, stop = _sample(spins, method, how, problem.key, problem.start)
     spent = how.samples
     if precision is not None:
@@ -108,6 +113,9 @@ def _sample(
     sums = np.zeros((rows, len(problem.holds), how.chains))
     joint = np.zeros((0 if push is None else rows, len(problem.holds), how.chains))
     series = np.zeros((rows, 2, how.samples, how.chains))
+    variates, common = None, common_sites(problem.holds, np.any(tracked != 0, axis=0) & how.variates)
+    if how.variates:
+        variates = Variates(np.zeros_like(sums), np.zeros_like(joint), np.zeros((rows, how.chains)))
     per_sample = rows * problem.n_sites * blocks * members
     segment = max(1, min(how.samples, _BYTES // max(1, per_sample)))
     with announced(run_chains, rungs > 1):
@@ -130,10 +138,21 @@ def _sample(
                 sum_up(tables, problem.coefficients, tracked, kept, sums, joint, part, begin, end)
 
             _share(add, rows)
+            if variates is not None:
+
+                def move_on(begin: int, end: int, kept: SpinArray = kept, into: Variates = variates) -> None:
+                    energies = (problem.coefficients, tracked, inverse[0])
+                    sums_of = (into.plain, into.joint, into.pushed)
+                    sum_variates(graph, tables, common, *energies, kept, *sums_of, begin, end)
+
+                with announced(sum_variates):
+                    _share(move_on, rows)
             series[:, :, taken : taken + count] = part
     stop = spins.reshape(rows, blocks, problem.n_sites, rungs, members).transpose(0, 1, 4, 3, 2)
     stop = np.ascontiguousarray(stop.reshape(rows, blocks * members, rungs, problem.n_sites)[:, : how.chains])
-    return ChainSums(how.samples, sums, None if push is None else joint, series), stop
+    if variates is not None:
+        variates = variates.per_sample(how.samples)
+    return ChainSums(how.samples, sums, None if push is None else joint, series, variates), stop
 
 
 def _first(

@@ -36,6 +36,10 @@ class Gibbs(Chains):
         burn_in: sweeps before the first sample.
         thin: sweeps between samples.
         r_hat: largest one without a warning.
+        variates: subtracts what one more heat-bath update of each spin would change on average, whose mean is zero and
+            whose noise is that of the samples in part: averages and covariances are quieter, most at high temperatures.
+            The weights of one half of the chains come from the other half, so that nothing is biased. Takes at least 16
+            chains.
 
     Raises:
         ValueError: for strings with X or Y, complex nudges, or a precision out of reach.
@@ -57,7 +61,7 @@ class Metropolis(Chains):
     """One site after the other is flipped with the probability ``min(1, exp(-dE / T))``.
 
     Attributes:
-        temperature, chains, samples, burn_in, thin, r_hat: as for `Gibbs`.
+        temperature, chains, samples, burn_in, thin, r_hat, variates: as for `Gibbs`.
 
     Raises:
         ValueError: as `Gibbs`.
@@ -85,7 +89,7 @@ class Tempering(Chains):
         temperature: the sampled one, above zero.
         hottest: the highest one.
         rungs: how many temperatures.
-        chains, samples, burn_in, thin, r_hat: as for `Gibbs`; every chain has all rungs.
+        chains, samples, burn_in, thin, r_hat, variates: as for `Gibbs`; every chain has all rungs.
 
     Raises:
         ValueError: as `Gibbs`, and for a hottest temperature below the sampled one.
