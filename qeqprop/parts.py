@@ -10,54 +10,17 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from qeqprop.interfaces import (
-    Ansatz,
-    Dataset,
-    Device,
-    EnergyNetwork,
-    LearningRule,
-    Loss,
-    Network,
-    Optimizer,
-    Penalty,
-    Solver,
-)
+from qeqprop.interfaces import EnergyNetwork
 from qeqprop.names import find, suggestion
+from qeqprop.part_kinds import FAMILIES, fits, is_array, is_meant, wanted_part
 from qeqprop.runfile import Problem
 from qeqprop.toml_text import KeyPath
-
-_CALLABLE = get_origin(Callable[[], None])
-
-FAMILIES: Mapping[type, str] = {
-    Network: "qeqprop.networks",
-    EnergyNetwork: "qeqprop.networks",
-    Dataset: "qeqprop.datasets",
-    Solver: "qeqprop.solvers",
-    Device: "qeqprop.devices",
-    Ansatz: "qeqprop.ansatze",
-    LearningRule: "qeqprop.rules",
-    Loss: "qeqprop.losses",
-    Penalty: "qeqprop.losses",
-    Optimizer: "qeqprop.optimizers",
-}
-"""Where the members of a kind live. What else a part takes as an argument is looked for in the part's own family."""
-
-_METHODS: Mapping[type, str] = {
-    Solver: "solve",
-    LearningRule: "gradient",
-    Device: "run",
-    Ansatz: "__call__",
-    EnergyNetwork: "n_trainable",
-}
-"""The protocols, by the member that makes one; `Network` is one of the networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,20 +85,12 @@ def read_part(path: KeyPath, value: Any, kind: type | None, problems: list[Probl
         problems.append(Problem((*path, "use") if isinstance(value, dict) else path, found))
         return None
     given = {key: item for key, item in table.items() if key != "use"}
-    if not given and _is_meant(found, kind):
+    if not given and is_meant(found, kind):
         found = _giving(found)
     before = len(problems)
     arguments = read_arguments(path, given, found, problems, family)
     short = use.removeprefix(f"{family}.").removeprefix(f"{family}:") if family else use
     return Part(path, short, found, arguments, kind, family) if len(problems) == before else None
-
-
-def _is_meant(found: Callable[..., Any], kind: type | None) -> bool:
-    """Whether a function is the part itself, not what makes it: it takes what a part of this kind is called with."""
-    called = vars(kind).get("__call__") if kind is not None else None
-    if called is None or not inspect.isfunction(found):
-        return False
-    return [*inspect.signature(called).parameters][1:] == [*inspect.signature(found).parameters]
 
 
 def _giving(found: Callable[..., Any]) -> Callable[..., Any]:
@@ -176,10 +131,10 @@ def read_value(path: KeyPath, hint: Any, value: Any, problems: list[Problem], fa
     """One value, validated against an annotation: no text for numbers, no bool for int, lists for tuples and arrays."""
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    kind, text_names_part, only_part = _wanted_part(hint)
+    kind, text_names_part, only_part = wanted_part(hint)
     if only_part or (isinstance(value, dict) and "use" in value) or (text_names_part and isinstance(value, str)):
         return read_part(path, cast(Any, value), kind, problems, family)
-    if _is_array(hint):
+    if is_array(hint):
         return _read_array(path, value, problems)
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(strict=True, allow_inf_nan=False))
@@ -209,48 +164,12 @@ def build(part: Part, problems: list[Problem]) -> Any:
         expected = isinstance(error, (ValueError, TypeError))
         problems.append(Problem(path, str(error) if expected else f"{part.use} raised {type(error).__name__}: {error}"))
         return None
-    if not _fits(built, part.kind):
+    if not fits(built, part.kind):
         wanted = "Network" if part.kind is EnergyNetwork else getattr(part.kind, "__name__", "")
         given = type(built).__name__
         problems.append(Problem(part.path, f"{part.use} must give {wanted}, but gives {given}"))
         return None
     return built
-
-
-def _fits(built: Any, kind: type | None) -> bool:
-    if kind is None or (kind not in _METHODS and getattr(kind, "_is_protocol", False)):
-        return True
-    return hasattr(built, _METHODS[kind]) if kind in _METHODS else isinstance(built, kind)
-
-
-def _bare(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
-
-
-def _alternatives(hint: Any) -> Sequence[Any]:
-    hint = _bare(hint)
-    if get_origin(hint) in (Union, types.UnionType):
-        return [inner for member in get_args(hint) for inner in _alternatives(member)]
-    return [hint]
-
-
-def _is_array(hint: Any) -> bool:
-    members = _alternatives(hint)
-    return any(get_origin(member) is np.ndarray for member in members) or set(get_args(ArrayLike)) <= set(members)
-
-
-def _wanted_part(hint: Any) -> tuple[type | None, bool, bool]:
-    """What part an annotation asks for, whether a text can only name one, and whether nothing but a part will do."""
-    members = [member for member in _alternatives(hint) if member is not type(None)]
-    kinds = [member for member in members if isinstance(member, type) and _is_kind(member)]
-    made = [member for member in members if member is Callable or get_origin(member) is _CALLABLE]
-    texts = any(member in (str, Any, object) or get_origin(member) is Literal for member in members)
-    found = len(kinds) + len(made)
-    return (kinds[0] if kinds else None), found > 0 and not texts, 0 < found == len(members)
-
-
-def _is_kind(member: type) -> bool:
-    return member in FAMILIES or is_dataclass(member) or getattr(member, "_is_protocol", False)
 
 
 def _read_array(path: KeyPath, value: Any, problems: list[Problem]) -> Any:
