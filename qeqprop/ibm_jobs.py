@@ -210,6 +210,8 @@ def to_raw(result: Any) -> bytes:
                 np.asarray(pub.data.evs),
                 np.asarray(pub.data.stds),
             )
+            if hasattr(pub.data, "stds_noise_factors"):
+                arrays[f"{index:05d}_points"] = np.asarray(pub.data.stds_noise_factors)
         else:
             arrays[f"{index:05d}_bits"] = pub.data["sites"].array
     if not arrays:
@@ -234,7 +236,7 @@ def from_raw(primitive: PrimitiveName, raw: bytes, measurement: Measurement, sit
         alive = _rows(bits, 1)
         readings = Readings(bases, outcomes, canary_of(alive[0], sites), extra_shots=alive.size)
         return Measured(estimate(readings, measurement), readings.shots, readings.canary)
-    numbers = [(arrays[name], arrays[name[:-3] + "stds"]) for name in sorted(arrays) if name.endswith("evs")]
+    numbers = [(arrays[name], _spread(arrays, name[:-3])) for name in sorted(arrays) if name.endswith("evs")]
     errors = np.concatenate([each.ravel() for _, each in numbers])
     # an extrapolation without an error bar: as wide as the widest of the job, and no narrower than its shots allow
     bound = max(1.0 / math.sqrt(shots), float(np.max(errors[np.isfinite(errors)], initial=0.0)))
@@ -251,6 +253,12 @@ def _rows(bits: Iterator[Any], rows: int) -> Any:
         if not found[-1].size:
             raise RuntimeError("The result of a job has fewer circuits than were asked for.")
     return np.concatenate(found)
+
+
+def _spread(arrays: Mapping[str, Any], pub: str) -> Any:
+    """The errors of a PUB. A fit through few points may meet them by chance: it is no surer than the least sure one."""
+    errors, points = arrays[pub + "stds"], arrays.get(pub + "points")
+    return errors if points is None else np.maximum(errors, np.max(points, axis=-1))
 
 
 def _estimates(

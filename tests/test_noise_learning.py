@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.quantum_info import PauliList
+from qiskit.quantum_info import PauliLindbladMap, PauliList
 
-from qeqprop import patience
+from qeqprop import noise_learning, patience
 from qeqprop.calibration import GateCalibration, from_text
 from qeqprop.devices.ibm import IBM
 from qeqprop.devices.statevector import Statevector
-from qeqprop.interfaces import Measurement
-from qeqprop.job_table import LESSON, in_memory
+from qeqprop.interfaces import Measurement, PhysicsWarning
+from qeqprop.job_table import LESSON, JobTable, in_memory
+from qeqprop.noise_learning import model_from, noise_map
 from qeqprop.patience import Patience
 from qeqprop.recorded import Recorded
 from qeqprop.rehearsal.machines import of_calibration
 from qeqprop.rehearsal.server import Rehearsal
 from qeqprop.stored_files import find_stored
+from qeqprop.submitter import BudgetExceeded, Submitter
 
 ERROR = 0.03
 """Of every two-qubit gate of the noisy machine."""
@@ -112,3 +117,99 @@ def check_models(models):
         there = sum(rate for _, qubits, rate in model["rates"] if not set(qubits) & set(pair))
         assert 0.5 * ERROR < here < 2 * ERROR
         assert there < 0.2 * here
+
+
+def test_pea_is_nearer_to_the_truth_than_the_noisy_value(start):
+    start()
+    wrong, bars = errors_of(device(mitigation="none"), chain(), in_memory())
+    right, wider = errors_of(device(mitigation="pea"), chain(), in_memory())
+    assert np.all(right < 4 * wider + 0.02)
+    assert rms(right) < rms(wrong) - rms(bars)
+
+
+def test_what_was_learned_is_used_until_the_machine_is_calibrated_anew(start):
+    rehearsal, book = start(drift_every=3), in_memory()
+    measurement, made = small(), quick()
+    for number in (2, 3):
+        Recorded(made, book, calls=calls(number)).run(measurement, shots=None, key=(number,))
+        assert len(rehearsal.jobs) == number
+    with pytest.warns(PhysicsWarning) as said:
+        Recorded(made, book, calls=calls(4)).run(measurement, shots=None, key=(4,))
+    assert any("since the noise of its gates was learned" in str(warning.message) for warning in said)
+    assert [job.part for job in book.remote_jobs()] == [LESSON, 0, 0, LESSON, 0]
+    assert len(rehearsal.jobs) == 5
+    models = book.recall("learned")["models"]
+    assert len({json.dumps([model["qubits"], model["gates"]]) for model in models}) == len(models)
+
+
+def test_a_lesson_that_was_posted_or_answered_is_not_paid_for_again(start, monkeypatch):
+    rehearsal, book = start(), in_memory()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Submitter, "_wait", stop)
+        Recorded(quick(), book).run(small(), shots=None, key=(1,))
+    assert [(job.part, job.state) for job in book.remote_jobs()] == [(LESSON, "posted")]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(IBM, "learn", stop)
+        Recorded(quick(), book).run(small(), shots=None, key=(1,))
+    (job,) = book.remote_jobs()
+    assert job.state == "done"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(JobTable, "finish_job", stop)
+        Recorded(quick(), book).run(small(), shots=None, key=(1,))
+    Recorded(quick(), book).run(small(), shots=None, key=(1,))
+    assert [job.tags[-2] for job in rehearsal.jobs] == ["lesson", "call-0"]
+
+
+def test_a_budget_and_a_purse_count_lessons(start):
+    rehearsal, book = start(), in_memory()
+    with pytest.raises(BudgetExceeded):
+        Recorded(quick(), book, budget=1.0).run(small(), shots=None, key=(1,))
+    assert not rehearsal.jobs
+    Recorded(quick(), book, budget=9.0).run(small(), shots=None, key=(1,))
+    assert book.spent_seconds() == pytest.approx(rehearsal.consumed)
+    assert book.summary()["jobs"] == len(rehearsal.jobs) == 2
+
+
+def test_circuits_without_two_qubit_gates_have_nothing_to_learn(start):
+    rehearsal = start()
+    circuit = QuantumCircuit(2)
+    circuit.ry(Parameter("theta_000"), 0)
+    measurement = Measurement(circuit, np.array([[0.4]]), PauliList(["IZ"]), np.ones((1, 1, 1)))
+    answer = Recorded(quick(), in_memory()).run(measurement, shots=None, key=(1,))
+    assert abs(answer.expectations.values[0, 0] - np.cos(0.4)) < 0.3
+    assert len(rehearsal.jobs) == 1
+
+
+def test_models_are_kept_as_they_were_learned():
+    layer = {"qubits": [9, 4, 7], "gates": [["cz", 9, 4]]}
+    learned = PauliLindbladMap.from_sparse_list([("XZ", [0, 2], 0.01), ("Y", [1], 0.002)], num_qubits=3)
+    model = json.loads(json.dumps(model_from(layer, learned)))
+    assert model["rates"] == [["XZ", [4, 9], 0.01], ["Y", [7], 0.002]]
+    assert noise_map(model).simplify() == learned.simplify()
+
+
+def test_without_the_package_that_learns_it_is_named(monkeypatch):
+    monkeypatch.setattr(noise_learning, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'qeqprop\[noise-learning\]'"):
+        device()
+
+
+def calls(number):
+    """Calls of a step that has come so far."""
+    return defaultdict(lambda: itertools.count(number))
+
+
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def quick(**settings):
+    tiny = {"num_randomizations": 2, "shots_per_randomization": 64, "layer_pair_depths": [0, 2]}
+    return device(qubits=(5, 4), shots=32, noise_learning=tiny, **settings)
+
+
+def small():
+    circuit = QuantumCircuit(2)
+    circuit.ry(Parameter("theta_000"), 0)
+    circuit.cx(0, 1)
+    return Measurement(circuit, np.array([[0.3], [0.9]]), PauliList(["IZ", "ZZ"]), np.ones((1, 1, 2)))

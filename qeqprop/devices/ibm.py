@@ -422,6 +422,8 @@ class IBM:
             return options
         backend, models = self.connection.backend(), self._memory.learned["models"]
         layers = layers_of(pubs, options, backend)
+        if not layers:  # nothing to mitigate, and the client cannot read a result without noise in it
+            return _merged(options, {"resilience": {"pec_mitigation": False, "zne_mitigation": False}})
         known = [model_of(described(layer, backend.num_qubits), models) for layer in layers]
         noise = [(layer, noise_map(model)) for layer, model in zip(layers, known, strict=True) if model is not None]
         return _merged(options, {"resilience": {"layer_noise_model": noise}})
