@@ -12,11 +12,12 @@ from qeqprop.terminal import user_errors
 HELP = """Say which rule errs less for a run file that samples at a temperature: with a nudge, or without one.
 
 A pilot takes one gradient of the first batch by linear response and some by symmetric nudging, at the parameters that a
-run would begin with. Nothing is written.
+run would begin with. Nothing is written but the picture, if one is asked for.
 
 \b
 Examples:
   qeqprop advise experiments/digits_classical.toml
+  qeqprop advise experiments/digits_classical.toml --picture errors.png
   qeqprop advise thermal.toml --samples 5000 --set solver.temperature=0.3
 """
 
@@ -29,8 +30,15 @@ def advise(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Samples of one gradient; what the file's solver takes by default.")
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the errors against the samples into this file.")
+    ] = None,
 ) -> None:
     """Runs the pilot and says what came out."""
+    if picture is not None and (picture.suffix != ".png" or not picture.parent.is_dir()):
+        raise typer.BadParameter(
+            f"must be a .png file in a folder that exists, but is {picture}.", param_hint="--picture"
+        )
     with user_errors():
         from rich.console import Console
 
@@ -56,3 +64,8 @@ def advise(
                 seed=setup.seed,
             )
         typer.echo(str(found))
+        if picture is not None:
+            from qeqprop.plots import advised_errors
+
+            advised_errors(found).savefig(picture, dpi=150, bbox_inches="tight")
+            typer.echo(f"drawn: {picture}")

@@ -6,6 +6,7 @@ a notebook it shows by itself. Energies, losses and gradients are dimensionless.
 
 from __future__ import annotations
 
+from qeqprop.advice_plots import advised_errors
 from qeqprop.chain_plots import autocorrelation
 from qeqprop.drawing import network
 from qeqprop.error_plots import error_against_samples, error_against_temperature, rule_against_exact
@@ -16,6 +17,7 @@ from qeqprop.sweep_plots import gap_along_path
 from qeqprop.training_plots import learning_curves
 
 __all__ = [
+    "advised_errors",
     "autocorrelation",
     "error_against_beta",
     "error_against_samples",

@@ -8,8 +8,8 @@ from qiskit.quantum_info import SparsePauliOp
 from typer.testing import CliRunner
 
 import qeqprop
-from qeqprop import losses
-from qeqprop.advice import advise
+from qeqprop import losses, plots
+from qeqprop.advice import Advice, advise
 from qeqprop.classical.chains import Gibbs
 from qeqprop.classical.enumeration import Enumeration
 from qeqprop.classical.ising import layered_ising
@@ -88,5 +88,21 @@ train = { steps = 1 }
     shown = CliRunner().invoke(app, ["advise", str(path), "--samples", "5000"])
     assert shown.exit_code == 0, shown.output
     assert "With 5000 samples a gradient take" in shown.output
+    drawn = CliRunner().invoke(app, ["advise", str(path), "--picture", str(path.with_name("errors.png"))])
+    assert drawn.exit_code == 0, drawn.output
+    assert path.with_name("errors.png").read_bytes().startswith(b"\x89PNG")
+    for nowhere in ("errors.toml", "absent/errors.png"):
+        refused = CliRunner().invoke(app, ["advise", str(path), "--picture", str(path.parent / nowhere)])
+        assert refused.exit_code == 2
+        assert not (path.parent / nowhere).exists()
     wrong = CliRunner().invoke(app, ["advise", str(path), "--set", "solver.use=exact:Exact"])
     assert wrong.exit_code == 2
+
+
+def test_the_picture_is_what_the_pilot_says():
+    """At the budget the curves go through the errors that are printed; far above it they end at their biases."""
+    advice = Advice(LinearResponse(), 100, 0.02, *np.array([[0.5, 2.0], [0.03, 0.01], [0.001, 0.05], [1, 3]]), 0.1, 900)
+    lines = {line.get_label(): line for line in plots.advised_errors(advice).axes[0].get_lines()}
+    for name, noise, bias in (("response, no nudge", 0.02, 0.0), ("nudge 0.5", 0.03, 0.001), ("nudge 2", 0.01, 0.05)):
+        samples, errors = lines[name].get_data()
+        np.testing.assert_allclose(errors, np.hypot(noise * np.sqrt(100 / samples), bias))
