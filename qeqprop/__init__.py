@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ _MODULES = (
 )
 
 
-def lazy_members(family: str) -> Callable[[str], Any]:
-    """A module `__getattr__` that imports the members of a family when they are first named."""
+def lazy_members(family: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """A module's `__getattr__`, which imports the members of a family when they are first named, and its `__dir__`."""
 
     def member(name: str) -> Any:
         if not name.startswith("_"):
@@ -76,7 +77,11 @@ def lazy_members(family: str) -> Callable[[str], Any]:
                     raise
         raise AttributeError(f"module {family!r} has no attribute {name!r}")
 
-    return member
+    def names() -> list[str]:
+        package = import_module(family)
+        return sorted(entry.name for entry in iter_modules(package.__path__) if not entry.name.startswith("_"))
+
+    return member, names
 
 
 def __getattr__(name: str) -> Any:
@@ -88,4 +93,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME, *_MODULES])
+    return sorted([*(name for name in globals() if name.startswith("__")), *_HOME, *_MODULES])

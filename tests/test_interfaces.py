@@ -163,3 +163,10 @@ def test_names_of_the_face_are_reachable_from_the_package():
         _ = qeqprop.nonsense
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = qeqprop.solvers.nonsense
+
+
+def test_a_notebook_completes_the_names_of_families_and_their_members():
+    assert {"Network", "classical", "gradient", "rules"} <= set(dir(qeqprop))
+    assert not {"Any", "annotations", "import_module"} & set(dir(qeqprop))
+    assert {"chains", "langevin", "relaxation"} <= set(dir(qeqprop.classical))
+    assert all(getattr(qeqprop.rules, name).__name__ == f"qeqprop.rules.{name}" for name in dir(qeqprop.rules))

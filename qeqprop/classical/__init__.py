@@ -7,4 +7,4 @@ problem that its solvers take. All are trained by the same rules, losses, optimi
 
 from qeqprop import lazy_members
 
-__getattr__ = lazy_members(__name__)
+__getattr__, __dir__ = lazy_members(__name__)

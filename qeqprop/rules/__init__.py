@@ -2,4 +2,4 @@
 
 from qeqprop import lazy_members
 
-__getattr__ = lazy_members(__name__)
+__getattr__, __dir__ = lazy_members(__name__)
