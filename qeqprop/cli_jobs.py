@@ -40,6 +40,13 @@ def price_rows(price: Price) -> dict[str, str]:
     }
     if price.pause is not None:
         rows["between jobs"] = f"{price.pause:g} s each, in these seconds, since a session is paid: device.pause"
+    if price.lesson is not None:
+        rows["noise learning"] = f"about {price.lesson:.0f} s more for each layer of gates, once for each calibration"
+    if price.most_overhead > 1:
+        rows["PEC"] = (
+            f"at most {price.most_overhead:g} times these seconds (options.resilience.pec.max_overhead): the noise that is "
+            "learned decides, and each job is priced before it is posted"
+        )
     if price.budget is not None:
         enough = min(price.steps, int(price.budget / per_step))
         rows["budget"] = f"{price.budget:g} s, enough for {enough} step{'s' * (enough != 1)}"

@@ -63,6 +63,9 @@ class Price:
         total_seconds: of the whole run.
         pause: seconds between two jobs, which are in these seconds, where they are paid; None where not.
         budget: seconds that the run may spend; None for any number.
+        lesson: seconds for each layer of gates whose noise is learned, once for each calibration, which are not in
+            these seconds; None where nothing is learned.
+        most_overhead: how many times as many seconds a step may take, where the learned noise decides.
     """
 
     machine: str
@@ -73,6 +76,8 @@ class Price:
     total_seconds: float
     budget: float | None
     pause: float | None = None
+    lesson: float | None = None
+    most_overhead: float = 1.0
 
 
 def preview(name: str, setup: Setup) -> Preview:
@@ -128,6 +133,8 @@ def _price(setup: Setup, network: Network, cost: StepCost) -> Price | None:
         total_seconds=plan.steps * gradient + looks * look,
         budget=plan.budget_seconds,
         pause=device.paid_pause,
+        lesson=device.rough_lesson,
+        most_overhead=device.most_overhead,
     )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections import defaultdict
 from dataclasses import replace
 
@@ -16,6 +20,7 @@ from qeqprop import noise_learning, patience
 from qeqprop.calibration import GateCalibration, from_text
 from qeqprop.devices.ibm import IBM
 from qeqprop.devices.statevector import Statevector
+from qeqprop.experiment import Experiment
 from qeqprop.interfaces import Measurement, PhysicsWarning
 from qeqprop.job_table import LESSON, JobTable, in_memory
 from qeqprop.noise_learning import model_from, noise_map
@@ -104,6 +109,7 @@ def test_pec_is_right_where_nothing_else_is_and_every_bill_was_foreseen(start):
         assert job.estimate == pytest.approx(billed.billed, rel=0.02)
         assert job.billed == billed.billed
     learned = book.recall("learned")
+    assert 2.0 + device().rough_lesson * len(learned["models"]) == pytest.approx(jobs[0].billed, rel=0.1)
     assert learned["executions"] == rehearsal.jobs[1].executions
     check_models(learned["models"])
 
@@ -213,3 +219,75 @@ def small():
     circuit.ry(Parameter("theta_000"), 0)
     circuit.cx(0, 1)
     return Measurement(circuit, np.array([[0.3], [0.9]]), PauliList(["IZ", "ZZ"]), np.ones((1, 1, 2)))
+
+
+RUN_FILE = """
+schema = 1
+seed = 3
+[network]
+use = "transverse_ising:transverse_ising"
+sites = 2
+n_inputs = 2
+[data]
+use = "boolean:xor"
+[solver]
+use = "variational:Variational"
+ansatz = { use = "hamiltonian_variational:hamiltonian_variational", layers = 1 }
+[rule]
+use = "nudging:SymmetricNudging"
+beta = 0.3
+[device]
+use = "ibm:IBM"
+machine = "ibm_noisy_8"
+primitive = "estimator"
+mitigation = "pec"
+shots = 32
+posts_per_minute = 1000
+noise_learning = { num_randomizations = 2, shots_per_randomization = 64, layer_pair_depths = [0, 2] }
+[train]
+steps = 2
+"""
+
+CHILD = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from qeqprop import patience
+patience.PATIENCE = patience.Patience(reply=5.0, post=20.0, first=0.02, longest=0.1, away=20.0, tags_settle=0.5)
+from qeqprop.experiment import Experiment
+Experiment.load(sys.argv[1]).run(sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*far from an eigenstate:qeqprop.interfaces.PhysicsWarning")
+def test_a_run_with_pec_that_is_killed_learns_once(start, tmp_path):
+    """Killed with SIGKILL while the lesson waits, while it is collected, and after the next job was posted."""
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+    experiment = Experiment.load(tmp_path / "xor.toml")
+    price = experiment.check().price
+    assert price.lesson > 0
+    assert price.most_overhead == 100
+    first = start(plan="payg")
+    undisturbed = experiment.run(tmp_path / "undisturbed")
+    lessons = [job for job in first.jobs if "lesson" in job.tags]
+    assert len(lessons) == 1
+    rehearsal = start(plan="payg", queue_seconds=0.3)
+    reached = (
+        lambda: any("lesson" in job.tags for job in rehearsal.jobs),
+        lambda: any("/results" in entry.path for entry in rehearsal.log),
+        lambda: len(rehearsal.jobs) > 1,
+        lambda: len(rehearsal.jobs) > 3,
+    )
+    rehearsal.fault("GET", "/results$", "wait", seconds=0.3, times=1)
+    for moment in reached:
+        command = [sys.executable, "-c", CHILD, str(tmp_path / "xor.toml"), str(tmp_path / "disturbed")]
+        with subprocess.Popen(command) as child:
+            deadline = time.monotonic() + 60
+            while child.poll() is None and not moment() and time.monotonic() < deadline:
+                time.sleep(0.002)
+            child.send_signal(signal.SIGKILL)
+        assert child.returncode == -signal.SIGKILL
+    again = Experiment.load(tmp_path / "xor.toml").run(tmp_path / "disturbed")
+    assert again.theta.tobytes() == undisturbed.theta.tobytes()
+    assert len(rehearsal.jobs) == len(first.jobs)
+    assert sum("lesson" in job.tags for job in rehearsal.jobs) == 1

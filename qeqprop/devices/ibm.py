@@ -292,6 +292,16 @@ class IBM:
         return method_of(self._options([])) if self.primitive == "estimator" else "none"
 
     @property
+    def rough_lesson(self) -> float | None:
+        """Nine bases at every depth (van den Berg et al., 2023), each circuit at many randomizations."""
+        if self.method == "none":
+            return None
+        chosen = learner_options(self._learner_options([]))
+        runs = 9 * len(chosen.layer_pair_depths) * chosen.num_randomizations * chosen.shots_per_randomization
+        delay = chosen.execution.rep_delay
+        return runs * ((REP_DELAY if delay is None else float(delay)) + EXECUTION)
+
+    @property
     def most_overhead(self) -> float:
         """How many times as many shots PEC may take: ``options.resilience.pec.max_overhead``."""
         if self.method != "pec":
@@ -306,6 +316,9 @@ class IBM:
         execution: Any = (self.options or {}).get("execution", {})
         delay = float(execution.get("rep_delay", REP_DELAY)) + EXECUTION
         folds = len(ZNE_FACTORS) if self.primitive != "sampler" and self.resilience_level == 2 else 1
+        if self.method == "pea":
+            factors = checked_options(self.primitive, self._options([])).resilience.zne.noise_factors
+            folds = len(ZNE_FACTORS if factors == "auto" else factors)
         return jobs * (OVERHEAD + folds * self.shots * delay + (self.paid_pause or 0.0)) + folds * shots * delay
 
     def cost(self, question: Measurement | Lesson, shots: int | None) -> JobCost:

@@ -172,6 +172,16 @@ class RemoteDevice(Device, Protocol):
         """What the result of a lesson says, and what was known before, to be kept with the run; used from now on."""
         ...
 
+    @property
+    def rough_lesson(self) -> float | None:
+        """About how many seconds on the machine a lesson costs for each layer; None where nothing is learned."""
+        ...
+
+    @property
+    def most_overhead(self) -> float:
+        """How many times as much a job may cost where the noise, once it is learned, decides how often it runs."""
+        ...
+
     def cost(self, question: Measurement | Lesson, shots: int | None) -> JobCost:
         """What one part is going to cost; refuses with `ValueError` what the machine cannot run."""
         ...
