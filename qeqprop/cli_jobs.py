@@ -44,8 +44,8 @@ def price_rows(price: Price) -> dict[str, str]:
         rows["noise learning"] = f"about {price.lesson:.0f} s more for each layer of gates, once for each calibration"
     if price.most_overhead > 1:
         rows["PEC"] = (
-            f"at most {price.most_overhead:g} times these seconds (options.resilience.pec.max_overhead): the noise that is "
-            "learned decides, and each job is priced before it is posted"
+            f"at most {price.most_overhead:g} times these seconds (options.resilience.pec.max_overhead); the noise "
+            "decides, and each job is priced before it is posted"
         )
     if price.budget is not None:
         enough = min(price.steps, int(price.budget / per_step))
