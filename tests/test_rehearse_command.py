@@ -75,7 +75,7 @@ def test_a_run_is_practised_and_its_bill_is_shown(tmp_path, monkeypatch):
     assert "would be $" in result.output
     first, billed, thought = (
         float(re.search(pattern, result.output, re.M)[1])
-        for pattern in (r"steps: about ([\d.]+) s", r"^billed +([\d.]+) s", r"^estimated +([\d.]+) s for")
+        for pattern in (r"steps?: about ([\d.]+) s", r"^billed +([\d.]+) s", r"^estimated +([\d.]+) s for")
     )
     assert thought == pytest.approx(billed, rel=0.1)
     assert first == pytest.approx(billed, rel=0.1)
