@@ -1,5 +1,7 @@
 """Sampled continuous networks beside quadrature and closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracles import TWO_ERRORS, chance_of_bias
@@ -214,3 +216,37 @@ def test_the_bias_of_underdamped_chains_is_of_second_order():
     assert error < 0.4
     assert abs(fit[0] - 2) < 3 * error, f"h^{fit[0]:.2f} +- {error:.2f}"
     print(f"h^{fit[0]:.2f} +- {error:.2f}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("temperature", "factor"), [(0.2, 3.0), (0.5, 3.0)])
+def test_variates_take_noise_and_leave_no_bias(temperature, factor):
+    """400 gradients without a nudge; chains of two double wells that are bent but not split."""
+    loss = losses.mean_squared_error()
+    exact = qeqprop.gradient(*CASE, loss=loss, solver=Quadrature(temperature)).values
+    spreads = []
+    for variates in (False, True):
+        solver = Langevin(temperature, samples=25, burn_in=60, thin=4, r_hat=3.0, variates=variates)
+        found = [qeqprop.gradient(*CASE, loss=loss, solver=solver, seed=seed) for seed in range(400)]
+        values, errors = (np.array([getattr(one, name) for one in found]) for name in ("values", "std_errors"))
+        spreads.append(values.std(axis=0, ddof=1))
+        assert chance_of_bias(values, exact) > TWO_ERRORS / 4  # so many are asked
+        np.testing.assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), spreads[-1], rtol=0.2)
+    assert np.sum(spreads[0] ** 2) > factor * np.sum(spreads[1] ** 2)
+
+
+def test_variates_save_samples():
+    loss, solver = losses.mean_squared_error(), Langevin(0.2, samples=25, burn_in=60, thin=4, r_hat=3.0)
+    exact = qeqprop.gradient(*CASE, loss=loss, solver=Quadrature(0.2)).values
+    plain, quiet = (
+        qeqprop.gradient(*CASE, loss=loss, solver=one, seed=2) for one in (solver, replace(solver, variates=True))
+    )
+    assert np.sum(plain.std_errors**2) > 3 * np.sum(quiet.std_errors**2)
+    assert np.all(np.abs(quiet.values - exact) < 4 * quiet.std_errors)
+
+
+def test_variates_are_refused_where_they_would_be_biased_or_blind():
+    with pytest.raises(ValueError, match="`method` must be 'adjusted' with `variates`"):
+        Langevin(method="underdamped", variates=True)
+    with pytest.raises(ValueError, match="`chains` must be at least 24 with `variates`"):
+        qeqprop.predict(*CASE[:3], solver=Langevin(chains=20, variates=True))

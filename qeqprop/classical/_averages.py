@@ -47,7 +47,7 @@ def averages(found: ChainSums, observables: FloatArray) -> Expectations:
     """The observables (rows, n_observables) of the strings, with errors."""
     strings = found.sums / found.samples
     if found.variates is not None:
-        strings = quieter(strings, [found.variates.plain])
+        strings = quieter(strings, found.variates.averages)
     return _over_chains(strings, observables)
 
 
@@ -64,7 +64,7 @@ def covariances(found: ChainSums, observables: FloatArray, factor: float) -> Exp
             _contributions(strings[..., part], both[..., part], pushed[..., part])
             for part in (slice(None, half), slice(half, None))
         ]
-        own = quieter(np.concatenate(parts, axis=2), found.variates.of_covariances())
+        own = quieter(np.concatenate(parts, axis=2), found.variates.covariances)
     return _over_chains(factor * own, observables)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
 from qeqprop.classical._spins import SpinProblem, spin_problem, structure_of
-from qeqprop.classical._variates import FEWEST_CHAINS, Variates, common_sites
+from qeqprop.classical._variates import FEWEST_CHAINS, SpinVariates, common_sites
 from qeqprop.engine.compilation import announced
 from qeqprop.engine.spin_sweeps import BLOCK, first_spins, run_chains, sum_up
 from qeqprop.engine.spin_variates import sum_variates
@@ -115,7 +115,7 @@ def _sample(
     series = np.zeros((rows, 2, how.samples, how.chains))
     variates, common = None, common_sites(problem.holds, np.any(tracked != 0, axis=0) & how.variates)
     if how.variates:
-        variates = Variates(np.zeros_like(sums), np.zeros_like(joint), np.zeros((rows, how.chains)))
+        variates = SpinVariates(np.zeros_like(sums), np.zeros_like(joint), np.zeros((rows, how.chains)))
     per_sample = rows * problem.n_sites * blocks * members
     segment = max(1, min(how.samples, _BYTES // max(1, per_sample)))
     with announced(run_chains, rungs > 1):
@@ -140,7 +140,7 @@ def _sample(
             _share(add, rows)
             if variates is not None:
 
-                def move_on(begin: int, end: int, kept: SpinArray = kept, into: Variates = variates) -> None:
+                def move_on(begin: int, end: int, kept: SpinArray = kept, into: SpinVariates = variates) -> None:
                     energies = (problem.coefficients, tracked, inverse[0])
                     sums_of = (into.plain, into.joint, into.pushed)
                     sum_variates(graph, tables, common, *energies, kept, *sums_of, begin, end)
@@ -150,9 +150,8 @@ def _sample(
             series[:, :, taken : taken + count] = part
     stop = spins.reshape(rows, blocks, problem.n_sites, rungs, members).transpose(0, 1, 4, 3, 2)
     stop = np.ascontiguousarray(stop.reshape(rows, blocks * members, rungs, problem.n_sites)[:, : how.chains])
-    if variates is not None:
-        variates = variates.per_sample(how.samples)
-    return ChainSums(how.samples, sums, None if push is None else joint, series, variates), stop
+    quiet = None if variates is None else variates.per_sample(how.samples)
+    return ChainSums(how.samples, sums, None if push is None else joint, series, quiet), stop
 
 
 def _first(

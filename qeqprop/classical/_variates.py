@@ -17,7 +17,20 @@ _RANK = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Variates:
-    """Sums or averages over each chain of numbers whose mean is zero, see `spin_variates`.
+    """Averages over each chain of numbers whose mean is zero, (rows, n_observables or 1, chains) each.
+
+    Attributes:
+        averages: what quietens the averages of observables A.
+        covariances: what quietens ``(A - <A>)(N - <N>)``.
+    """
+
+    averages: list[FloatArray]
+    covariances: list[FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class SpinVariates:
+    """Sums over the samples of each chain of what one more update changes, see `spin_variates`.
 
     Attributes:
         plain: (rows, n_strings, chains) those of every string A, ``A sum_(k in A) u_k``.
@@ -30,12 +43,9 @@ class Variates:
     pushed: FloatArray
 
     def per_sample(self, samples: int) -> Variates:
-        """Averages from sums."""
-        return Variates(self.plain / samples, self.joint / samples, self.pushed / samples)
-
-    def of_covariances(self) -> list[FloatArray]:
-        """``(A - a)(N - n)`` moves as a combination of these three."""
-        return [self.plain, self.joint, np.broadcast_to(self.pushed[:, None], self.plain.shape)]
+        """``(A - a)(N - n)`` changes as a combination of what A, ``A N`` and N do."""
+        plain, joint, pushed = self.plain / samples, self.joint / samples, self.pushed[:, None] / samples
+        return Variates([plain], [plain, joint, pushed] if len(joint) else [])
 
 
 def quieter(values: FloatArray, variates: list[FloatArray]) -> FloatArray:
@@ -45,7 +55,7 @@ def quieter(values: FloatArray, variates: list[FloatArray]) -> FloatArray:
     other, and the mean stays what it is.
     """
     half = values.shape[2] // 2
-    each = np.stack(variates, axis=2)  # (rows, n, n_variates, chains)
+    each = np.stack([np.broadcast_to(one, values.shape) for one in variates], axis=2)  # (rows, n, n_variates, chains)
     result = np.empty_like(values)
     for own, other in ((slice(None, half), slice(half, None)), (slice(half, None), slice(None, half))):
         apart = each[..., other] - each[..., other].mean(axis=3, keepdims=True)

@@ -18,6 +18,7 @@ from annotated_types import Ge, Gt
 
 from qeqprop.checks import check_fields
 from qeqprop.classical._averages import ChainSums, averages, certificate, covariances
+from qeqprop.classical._variates import Variates
 from qeqprop.classical.landscape import ContinuousEquilibria, Landscape
 from qeqprop.counts import stream
 from qeqprop.interfaces import FloatArray, Measure, NotConverged, PhysicsWarning, Solution, Start, refuse_device
@@ -25,6 +26,8 @@ from qeqprop.interfaces import FloatArray, Measure, NotConverged, PhysicsWarning
 _ACCEPTANCE = 0.574
 """The share of accepted moves at which adjusted chains move fastest in many variables (Roberts & Rosenthal 1998)."""
 _FEW = 0.2
+_CHAINS_PER_VARIABLE = 12
+"""Halves of six, which know three weights."""
 _MOST_SAMPLES = 10**6
 
 
@@ -54,9 +57,12 @@ class Langevin:
         burn_in: steps before the first sample, also of chains that start where others stopped.
         thin: steps between samples.
         r_hat: largest one without a warning.
+        variates: subtracts numbers whose mean is zero by partial integration, ``<f dE/ds_i> = T <df/ds_i>`` with f = 1,
+            s_i (not for phases) and the nudged cost; the weights of one half of the chains come from the other half, so
+            that nothing is biased. Takes adjusted chains, twelve for each variable or more.
 
     Raises:
-        ValueError: for a precision out of reach.
+        ValueError: for a precision out of reach, or variates of chains that are biased or too few.
         NotConverged: if the step is so long that the chains run away.
 
     Source: Roberts & Tweedie, Bernoulli 2, 341 (1996); Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34 (2013).
@@ -71,15 +77,23 @@ class Langevin:
     burn_in: Annotated[int, Ge(0)] = 200
     thin: Annotated[int, Ge(1)] = 2
     r_hat: Annotated[float, Gt(1)] = 1.1
+    variates: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.variates and self.method != "adjusted":
+            raise ValueError(f"Argument `method` must be 'adjusted' with `variates`, but is {self.method!r}.")
 
     def solve(
         self, problem: ContinuousEquilibria, measure: Measure | None = None, *, precision: float | None = None
     ) -> Solution:
         """Samples, and samples again for longer if an observable's standard error exceeds ``precision``."""
         refuse_device("Langevin", measure)
+        fewest = _CHAINS_PER_VARIABLE * problem.landscape.model.n_variables
+        if self.variates and self.chains < fewest:
+            raise ValueError(
+                f"Argument `chains` must be at least {fewest} with `variates` of this energy, but is {self.chains}."
+            )
         with np.errstate(over="ignore", invalid="ignore"):  # of chains that run away, which is told
             found, walk, virial = self._sample(problem, problem.key, problem.start)
         observables = np.eye(found.sums.shape[1])
@@ -124,6 +138,7 @@ class Langevin:
         series = np.zeros((rows, 2, self.samples, chains))
         forces, places = np.zeros((2, *walk.s.shape))
         virial = np.zeros(rows)
+        quiet = np.zeros((3, *walk.s.shape))
         for sample in range(self.samples):
             for _ in range(self.thin):
                 walk.move(self)
@@ -135,6 +150,8 @@ class Langevin:
                 joint += (read * pushed[:, None]).reshape(rows, chains, n_read).transpose(0, 2, 1)
             series[:, 0, sample] = energy.reshape(rows, chains)
             series[:, 1, sample] = pushed.reshape(rows, chains)
+            if self.variates:
+                _add_variates(quiet, walk, many, self.temperature, None if joint is None else pushed)
             forces += walk.gradient
             places += walk.s
             virial += (walk.s * walk.gradient).sum(axis=1).reshape(rows, chains).mean(axis=1)
@@ -142,7 +159,16 @@ class Langevin:
             raise NotConverged(f"The chains ran away: the step {self.step:g} is too long for this energy.")
         centre = places.reshape(rows, chains, -1).mean(axis=1) / self.samples
         pull = forces.reshape(rows, chains, -1).mean(axis=1) / self.samples
-        return ChainSums(self.samples, sums, joint, series), walk, virial / self.samples - np.sum(centre * pull, axis=1)
+        variates = None
+        if self.variates:
+            means = (quiet / self.samples).reshape(3, rows, chains, -1).transpose(0, 3, 1, 2)
+            parts = list(means.reshape(-1, rows, 1, chains))
+            variates = Variates(parts[: 2 * walk.s.shape[1]], parts)
+        return (
+            ChainSums(self.samples, sums, joint, series, variates),
+            walk,
+            virial / self.samples - np.sum(centre * pull, axis=1),
+        )
 
     def _virial_error(self, landscape: Landscape, virial: FloatArray) -> FloatArray:
         if landscape.model.period is not None:
@@ -243,6 +269,18 @@ class Walk:
         self.s = s + h / 2 * p
         self.gradient = self.landscape.gradient(self.s)
         self.p = p - h / 2 * self.gradient
+
+
+def _add_variates(
+    quiet: FloatArray, walk: Walk, problem: ContinuousEquilibria, temperature: float, cost: FloatArray | None
+) -> None:
+    """Adds ``f dE/ds_i - T df/ds_i`` for f = 1, s_i and C to the three parts (rows * chains, n)."""
+    model, gradient = walk.landscape.model, walk.gradient
+    quiet[0] += gradient
+    if model.period is None:
+        quiet[1] += (walk.s - model.rest) * gradient - temperature
+    if cost is not None:
+        quiet[2] += cost[:, None] * gradient - temperature * problem.cost_gradient(walk.s)
 
 
 def _held(gradient: FloatArray, temperature: float, step: FloatArray) -> FloatArray:
