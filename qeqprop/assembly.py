@@ -19,7 +19,7 @@ from typing import Annotated, Any, cast
 from annotated_types import Ge, Gt
 
 from qeqprop.compatibility import misfits, refusals, unheatable
-from qeqprop.devices.ibm import IBM
+from qeqprop.devices.ibm import CHANGES_NO_NUMBER, IBM
 from qeqprop.interfaces import (
     AnyNetwork,
     Dataset,
@@ -148,6 +148,9 @@ def assemble(file: RunFile) -> Setup:
     resolved |= {name: part.resolved() for name, part in parts.items()}
     if "device" in resolved:
         resolved["device"] = _checksums(resolved["device"])
+    if isinstance(built["device"], IBM):
+        for name in CHANGES_NO_NUMBER:
+            resolved["device"].pop(name, None)
     resolved["train"] = {
         name: value for name, value in vars(plan).items() if value is not None and name != "budget_seconds"
     }

@@ -169,14 +169,14 @@ class Connection:
             self._bills[job_id] = float(usage.get("qpu_charge_time_seconds") or 0.0)
         return self._bills[job_id]
 
-    def idle(self, session: Any = None) -> dict[str, float]:
-        """The session, that of this process where none is given, and the seconds it has cost beside its jobs.
+    def idle(self) -> dict[str, float]:
+        """The session of this process, and the seconds it has cost beside its jobs.
 
         Nothing for a batch, of which only the jobs are paid, and while there is none.
         """
-        session = session or self._opened
-        if session is None or self.mode != "session":
-            return {}
+        return self._idle(self._opened) if self._opened is not None and self.mode == "session" else {}
+
+    def _idle(self, session: Any) -> dict[str, float]:
         name, service = str(session.session_id), self.service()
         jobs = self._ask(lambda: [str(job.job_id()) for job in service.jobs(limit=None, session_id=name)])
         held, billed = float(self._ask(session.usage) or 0.0), sum(self.billed(job_id) or 0.0 for job_id in jobs)
@@ -189,7 +189,7 @@ class Connection:
         service = self.service()
         session = self._ask(lambda: Session.from_id(session_id, service), f"the session {session_id}")
         self._ask(session.close)
-        return self.idle(session).get(session_id, 0.0)
+        return self._idle(session)[session_id]
 
     def cancel(self, job_id: str) -> None:
         """Cancels a job; one that has ended stays as it is."""
@@ -230,7 +230,7 @@ class Connection:
                 )
             return {}
         with suppress(Trouble):
-            return self.idle(opened)
+            return self._idle(opened) if self.mode == "session" else {}
         return {}
 
     # --- within -----------------------------------------------------------------------------------------------------
@@ -252,6 +252,7 @@ class Connection:
     def _found(self, service: Any) -> Any:
         """The machine, its properties read; the client would read them when they are first used, and not in time."""
         from qiskit.providers.exceptions import QiskitBackendNotFoundError
+        from qiskit_ibm_runtime.exceptions import IBMInputValueError
 
         try:
             backend = service.backend(self.machine, use_fractional_gates=self.fractional)
@@ -262,6 +263,12 @@ class Connection:
             named = f" ({', '.join(offered)})" if offered else ""
             raise ValueError(
                 f"Argument `machine` must name a machine of the instance{named}, but is {self.machine!r}."
+            ) from None
+        except IBMInputValueError as error:
+            if "fractional" not in str(error):
+                raise
+            raise ValueError(
+                f"Argument `fractional` must be False: {self.machine} has no rotations of free angle."
             ) from None
         _ = backend.target
         return backend

@@ -109,15 +109,15 @@ class Submitter:
 
         Such as the session of a process that was killed: its time is paid.
         """
-        if self.device.paid_pause is None:
+        left = [name for name, known in self.book.sessions().items() if known["open"]]
+        if self.device.paid_pause is None and not left:
             return
         used = self.read(self.device.idle, "what the session costs")
         for name, seconds in used.items():
             self.book.note_session(name, seconds, is_open=True)
-        for name, known in self.book.sessions().items():
-            if known["open"] and name not in used:
-                seconds = self.read(lambda name=name: self.device.end_session(name), f"the end of session {name}")
-                self.book.note_session(name, seconds, is_open=False)
+        for name in set(left) - set(used):
+            seconds = self.read(lambda name=name: self.device.end_session(name), f"the end of session {name}")
+            self.book.note_session(name, seconds, is_open=False)
 
     # --- steps ------------------------------------------------------------------------------------------------------
 

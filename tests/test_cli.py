@@ -102,6 +102,11 @@ BAD_FILES = {
 
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize("name", BAD_FILES)
+def test_the_package_is_the_command_too():
+    done = subprocess.run([sys.executable, "-m", "qeqprop", "--version"], capture_output=True, text=True, check=True)
+    assert __version__ in done.stdout
+
+
 def test_bad_files(here, name, command):
     text, message = BAD_FILES[name]
     Path("bad.toml").write_bytes(text if isinstance(text, bytes) else text.encode())

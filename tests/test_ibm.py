@@ -31,11 +31,12 @@ import qeqprop
 from qeqprop import patience
 from qeqprop.cli import app
 from qeqprop.devices.allocated import Allocated
-from qeqprop.devices.ibm import IBM, RESERVED
+from qeqprop.devices.ibm import IBM
 from qeqprop.devices.readout_mitigated import ReadoutMitigated
 from qeqprop.devices.zero_noise import ZeroNoise
 from qeqprop.experiment import Experiment
 from qeqprop.ibm_jobs import MAX_BYTES, check_pubs, from_raw, payload_bytes, survival, to_raw
+from qeqprop.ibm_options import RESERVED
 from qeqprop.interfaces import Measurement, PhysicsWarning
 from qeqprop.job_table import in_memory
 from qeqprop.ledger import read_run
@@ -582,14 +583,15 @@ def test_posts_wait_for_their_turn(start, monkeypatch):
         ({"QISKIT_IBM_INSTANCE": "crn:v1:wrong"}, {}, "open", "refuses the account or the instance"),
         ({"QISKIT_IBM_INSTANCE": None}, {}, "open", "`instance` must name the instance that pays"),
         ({}, {"instance": "another"}, "open", "another"),
-        ({}, {"machine": "ibm_nowhere"}, "open", r"`machine` must name a machine of the instance \(ibm_kingston_8\)"),
+        ({}, {"machine": "ibm_nowhere"}, "open", r"`machine` must name a machine .* \(ibm_kingston_8, ibm_sherbrooke_6\)"),
         ({}, {"mode": "session"}, "open", "`mode` must be 'batch' or 'job' on an Open plan"),
+        ({}, {"machine": "ibm_sherbrooke_6", "fractional": True}, "open", "`fractional` must be False: ibm_sherbrooke"),
         ({}, {"qubits": (0, 1, 2)}, "open", "`qubits` must name 2 different qubits"),
         ({}, {"max_execution_time": 1}, "open", "`max_execution_time` must be at least"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_job(start, monkeypatch, tmp_path, environment, settings, plan, message):
-    rehearsal = start(plan=plan)
+    rehearsal = start("kingston_8.toml", "sherbrooke_6.toml", plan=plan)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name, value in environment.items():
         monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
@@ -765,6 +767,28 @@ def test_a_bill_above_the_estimate_stops_the_next_jobs(start, monkeypatch):
     with pytest.raises(BudgetExceeded, match=r"cost about 0\.\d s on the machine, and 4\.\d s of the budget of 3 s"):
         recorded.run(small(), shots=None, key=(1,))
     assert len(rehearsal.jobs) == 2
+
+
+def test_a_run_goes_on_with_other_ways_of_posting(start, tmp_path):
+    """A limit of time that was too short, a session that is too dear: no other run, and nothing is paid again."""
+    rehearsal = start(plan="payg")
+    (tmp_path / "xor.toml").write_text(RUN_FILE)
+
+    def load(*settings):
+        return Experiment.load(tmp_path / "xor.toml", ["train.steps=1", *settings])
+
+    rehearsal.next_job("completed")
+    rehearsal.next_job("too_long")
+    with pytest.raises(JobFailed, match=r"device\.max_execution_time"):
+        load("device.mode='session'", "device.max_execution_time=5").run(tmp_path / "runs")
+    done = load("device.max_execution_time=9", "device.tags_settle=1.5", "device.posts_per_minute=500").run(
+        tmp_path / "runs"
+    )
+    assert [folder.name for folder in (tmp_path / "runs").iterdir()] == [done.folder.name]
+    assert [job.state for job in rehearsal.jobs] == ["Completed", "Cancelled", "Completed", "Completed"]
+    assert load("device.shots=61").name != done.folder.name
+    with read_run(done.folder) as ledger:
+        assert ledger.jobs.spent_seconds() == pytest.approx(rehearsal.consumed, abs=1e-3)
 
 
 def test_jobs_are_looked_after_from_the_command_line(start, tmp_path, monkeypatch):

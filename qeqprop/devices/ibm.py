@@ -21,7 +21,6 @@ from qeqprop.ibm_jobs import (
     OVERHEAD,
     PrimitiveName,
     check_pubs,
-    checked_options,
     cost_of,
     from_raw,
     primitive_on,
@@ -29,19 +28,16 @@ from qeqprop.ibm_jobs import (
     survival,
     to_raw,
 )
+from qeqprop.ibm_options import ClientOptions, Decoupling, merged
 from qeqprop.ibm_service import Connection, Mode
 from qeqprop.interfaces import Expectations, JobCost, JobState, Lesson, Measured, Measurement, PhysicsWarning
 from qeqprop.job_table import JobTable, in_memory
 from qeqprop.noise_learning import (
     Method,
-    asks_for_noise,
-    check_learner,
     described,
     layers_of,
     learner_on,
-    learner_options,
     lesson_cost,
-    method_of,
     model_of,
     models_from,
     noise_map,
@@ -58,25 +54,8 @@ _EXECUTIONS = 5_000_000
 _MOST_EXECUTIONS = 10_000_000
 """Of one job, what the service takes."""
 
-REP_DELAY = 250e-6
-"""Seconds between executions, where nothing else is asked for: that of the machines in service."""
-
-EXECUTION = 5e-6
-"""Seconds that a short circuit lasts, readout included."""
-
-RESERVED = {
-    "max_execution_time": "is an argument of its own",
-    "environment.max_execution_time": "is an argument of its own, `max_execution_time`",
-    "resilience_level": "is an argument of its own",
-    "default_shots": "is `shots`",
-    "default_precision": "follows from `shots`",
-    "environment.job_tags": "is how jobs are found again",
-    "environment.private": "lets a result be read once only, and a reply may be lost on its way",
-}
-"""Options of the client that cannot be given as such."""
-
-ZNE_FACTORS = (1, 3, 5)
-"""By which the client amplifies the noise at resilience level 2, each in circuits of its own."""
+CHANGES_NO_NUMBER = ("mode", "pause", "max_execution_time", "posts_per_minute", "tags_settle")
+"""How jobs are posted and waited for: no part of what names a run, which goes on when they are changed."""
 
 _ROW_BYTES = 2_000_000
 """Of the parameters of one job; what else a job consists of has to fit into the rest."""
@@ -123,7 +102,7 @@ class IBM:
         twirling: whether gates are twirled.
         dynamical_decoupling: the sequence that protects waiting qubits, if any.
         fractional: use rotations of free angle about X and ZZ, where the machine has them.
-        options: any others of the client's primitive, as a table of tables; none of `RESERVED`.
+        options: any others of the client's primitive, as a table of tables; none of `ibm_options.RESERVED`.
         qubits: the qubit of each site; chosen by their errors where None.
         max_execution_time: seconds on the machine after which a job is cancelled.
         posts_per_minute: jobs that the service takes in a minute; it allows each user five.
@@ -146,26 +125,31 @@ class IBM:
     mitigation: Method = "none"
     noise_learning: Mapping[str, Any] | None = None
     twirling: bool = False
-    dynamical_decoupling: Literal["none", "XX", "XpXm", "XY4"] = "none"
+    dynamical_decoupling: Decoupling = "none"
     fractional: bool = False
     options: Mapping[str, Any] | None = None
     qubits: tuple[int, ...] | None = None
     max_execution_time: Annotated[int, Ge(1), Le(10800)] = 300
     posts_per_minute: Annotated[int, Ge(1)] = 5
     tags_settle: Annotated[float, Gt(0)] | None = None
+    _client: ClientOptions = field(init=False, repr=False, compare=False)
     _memory: _Memory = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_fields(self)
         if not self.machine:
             raise ValueError("Argument `machine` must name a machine, such as 'ibm_kingston', but is empty.")
-        _check_not_reserved(self.options or {})
-        if self.primitive != "estimator" and asks_for_noise(self._options([])):
-            raise ValueError(
-                f"Argument `primitive` must be 'estimator' where PEC or PEA is asked for, but is '{self.primitive}'."
-            )
-        checked_options(self.primitive, self._options([]))
-        self._check_mitigation()
+        client = ClientOptions(
+            self.primitive,
+            self.resilience_level,
+            self.mitigation,
+            self.noise_learning,
+            self.twirling,
+            self.dynamical_decoupling,
+            self.options or {},
+            self.max_execution_time,
+        )
+        object.__setattr__(self, "_client", client)
         connection = Connection(self.machine, self.instance, self.mode, self.fractional)
         object.__setattr__(self, "_memory", _Memory(connection))
 
@@ -258,13 +242,13 @@ class IBM:
 
     def lesson(self, measurement: Measurement, known: Mapping[str, Any] | None) -> Lesson | None:
         """The layers of a circuit and of its canary whose noise is not known, or not of the calibration of now."""
-        if self.method == "none":
+        if self._client.method == "none":
             return None
         backend, date = self.connection.backend(), self.connection.calibrated()
         old = (known or {}).get("calibrated", date)
         models = (known or {}).get("models", []) if old == date else []
         self._memory.learned = {"calibrated": date, "models": models}
-        layers = layers_of(self._pubs(_rows(measurement, slice(0, 1)), None), self._options([]), backend)
+        layers = layers_of(self._pubs(_rows(measurement, slice(0, 1)), None), self._client.table(), backend)
         names = [described(layer, backend.num_qubits) for layer in layers]
         new = [index for index, name in enumerate(names) if model_of(name, models) is None]
         if not new:
@@ -287,45 +271,28 @@ class IBM:
         return self._memory.learned
 
     @property
-    def method(self) -> Method:
-        """What is made of a model of the noise, whether it was asked for by `mitigation` or among `options`."""
-        return method_of(self._options([])) if self.primitive == "estimator" else "none"
-
-    @property
     def rough_lesson(self) -> float | None:
-        """Nine bases at every depth (van den Berg et al., 2023), each circuit at many randomizations."""
-        if self.method == "none":
-            return None
-        chosen = learner_options(self._learner_options([]))
-        runs = 9 * len(chosen.layer_pair_depths) * chosen.num_randomizations * chosen.shots_per_randomization
-        delay = chosen.execution.rep_delay
-        return runs * ((REP_DELAY if delay is None else float(delay)) + EXECUTION)
+        """About how many seconds it costs to learn the noise of a layer, None where none is learned."""
+        return self._client.rough_lesson
 
     @property
     def most_overhead(self) -> float:
-        """How many times as many shots PEC may take: ``options.resilience.pec.max_overhead``."""
-        if self.method != "pec":
-            return 1.0
-        return float(checked_options(self.primitive, self._options([])).resilience.pec.max_overhead)
+        """How many times as many shots PEC may take."""
+        return self._client.most_overhead
 
     def rough_seconds(self, jobs: int, shots: int) -> float:
         """About how many seconds on the machine jobs with so many shots in all cost, each with its canary.
 
-        Circuits are taken to be short beside the pause between executions; a job is priced exactly before it is posted.
+        A job is priced exactly before it is posted.
         """
-        execution: Any = (self.options or {}).get("execution", {})
-        delay = float(execution.get("rep_delay", REP_DELAY)) + EXECUTION
-        folds = len(ZNE_FACTORS) if self.primitive != "sampler" and self.resilience_level == 2 else 1
-        if self.method == "pea":
-            factors = checked_options(self.primitive, self._options([])).resilience.zne.noise_factors
-            folds = len(ZNE_FACTORS if factors == "auto" else factors)
-        return jobs * (OVERHEAD + folds * self.shots * delay + (self.paid_pause or 0.0)) + folds * shots * delay
+        each = self._client.rough_execution
+        return jobs * (OVERHEAD + self.shots * each + (self.paid_pause or 0.0)) + shots * each
 
     def cost(self, question: Measurement | Lesson, shots: int | None) -> JobCost:
         """What one part costs; whatever the machine cannot run, or the instance cannot pay, is refused here."""
         backend = self.connection.backend()
         if isinstance(question, Lesson):
-            cost = lesson_cost(question.layers, self._learner_options([]), backend)
+            cost = lesson_cost(question.layers, self._client.learner(), backend)
         else:
             pubs = self._pubs(question, shots)
             check_pubs(pubs, backend.target, self.machine)
@@ -350,7 +317,7 @@ class IBM:
     def post(self, question: Measurement | Lesson, shots: int | None, tags: Sequence[str]) -> str:
         """Posts one job."""
         if isinstance(question, Lesson):
-            chosen = self._learner_options(tags)
+            chosen = self._client.learner(tags)
             return self.connection.post(lambda where: learner_on(where, chosen), question.layers)
         pubs = self._pubs(question, shots)
         options = self._with_noise(pubs, tags)
@@ -411,54 +378,18 @@ class IBM:
         placed = self._memory.placed[circuit_hash(measurement.circuit)]
         return pubs_of(self.primitive, placed, measurement, self._shots(shots))
 
-    def _check_mitigation(self) -> None:
-        """Refuses what no job could do, before there is any."""
-        if self.method == "none":
-            if self.noise_learning:
-                raise ValueError("Argument `noise_learning` must be left out where mitigation is neither PEC nor PEA.")
-            return
-        check_learner()
-        learner_options(self._learner_options([]))
-        if checked_options(self.primitive, self._options([])).resilience.pec.max_overhead is None:
-            raise ValueError("Argument `options` must bound resilience.pec.max_overhead, so that a job has a price.")
-
-    def _learner_options(self, tags: Sequence[str]) -> dict[str, Any]:
-        """The options of the client's noise learner: those of the fields, and over them those that were given."""
-        own = self._options(tags)
-        shared = {name: own[name] for name in ("max_execution_time", "environment", "execution") if name in own}
-        return _merged(shared, self.noise_learning or {})
-
     def _with_noise(self, pubs: Sequence[Any], tags: Sequence[str]) -> dict[str, Any]:
         """The client's options, with the noise of the layers of these PUBs where that is wanted."""
-        options = self._options(tags)
-        if self.method == "none":
+        options = self._client.table(tags)
+        if self._client.method == "none":
             return options
         backend, models = self.connection.backend(), self._memory.learned["models"]
         layers = layers_of(pubs, options, backend)
         if not layers:  # nothing to mitigate, and the client cannot read a result without noise in it
-            return _merged(options, {"resilience": {"pec_mitigation": False, "zne_mitigation": False}})
+            return merged(options, {"resilience": {"pec_mitigation": False, "zne_mitigation": False}})
         known = [model_of(described(layer, backend.num_qubits), models) for layer in layers]
         noise = [(layer, noise_map(model)) for layer, model in zip(layers, known, strict=True) if model is not None]
-        return _merged(options, {"resilience": {"layer_noise_model": noise}})
-
-    def _options(self, tags: Sequence[str]) -> dict[str, Any]:
-        """The client's options: those of the fields, and over them those that were given."""
-        chosen: dict[str, Any] = {
-            "max_execution_time": self.max_execution_time,
-            "environment": {"job_tags": list(tags)},
-        }
-        if self.dynamical_decoupling != "none":
-            chosen["dynamical_decoupling"] = {"enable": True, "sequence_type": self.dynamical_decoupling}
-        if self.twirling:
-            chosen["twirling"] = {"enable_gates": True}
-        if self.primitive != "sampler":
-            chosen["resilience_level"] = self.resilience_level
-        if self.mitigation == "pec":
-            chosen["resilience"] = {"pec_mitigation": True}
-        elif self.mitigation == "pea":
-            chosen["resilience"] = {"zne_mitigation": True, "zne": {"amplifier": "pea"}}
-        return _merged(chosen, self.options or {})
-
+        return merged(options, {"resilience": {"layer_noise_model": noise}})
 
 def _initial(placed: Placed) -> list[int]:
     """The qubit on which each site begins."""
@@ -473,22 +404,3 @@ def _rows(measurement: Measurement, rows: Any) -> Measurement:
 
 def _reads_anything(measurement: Measurement) -> bool:
     return bool(measurement.rows and needed_bases(measurement.strings, measurement.weights))
-
-
-def _check_not_reserved(options: Mapping[str, Any]) -> None:
-    for name, reason in RESERVED.items():
-        *outer, last = name.split(".")
-        table: Any = options
-        for word in outer:
-            table = table.get(word, {}) if isinstance(table, Mapping) else {}
-        if isinstance(table, Mapping) and last in table:
-            raise ValueError(f"Argument `options` must not hold {name}, which {reason}.")
-
-
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Two tables of tables, the second over the first."""
-    merged = dict(first)
-    for name, value in second.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merged(merged[name], value) if both else value
-    return merged

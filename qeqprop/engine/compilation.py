@@ -92,6 +92,7 @@ def warm_up() -> dict[str, Callable[[], None]]:
 
     def samplers() -> None:
         from qeqprop.engine.spin_sweeps import HEAT_BATH, first_spins, run_chains, sum_up
+        from qeqprop.engine.spin_variates import sum_variates
 
         pair, tables = np.array([0, 1, 2]), (np.array([0, 2]), np.array([0, 1]))
         graph, order, one = (pair, np.zeros(2, dtype=np.int64), pair, np.array([1, 0])), np.arange(2), np.ones((1, 1))
@@ -101,6 +102,8 @@ def warm_up() -> dict[str, Callable[[], None]]:
         schedule, rungs = np.array([0, 1, 1, 0]), np.array([1.0, 0.5])
         run_chains(graph, tables, order, one, rungs, keys, HEAT_BATH, schedule, spins, draws, 0, 1)
         sum_up(tables, one, one, draws, np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), np.zeros((1, 2, 1, 2)), 0, 1)
+        common, plain, joint = (pair[:1], pair[:1], pair[:2], pair[:1]), np.zeros((1, 1, 2)), np.zeros((1, 1, 2))
+        sum_variates(graph, tables, common, one, one, rungs[0], draws, plain, joint, np.zeros((1, 2)), 0, 1)
 
     return {
         "small networks, side by side": part(4, 8),
