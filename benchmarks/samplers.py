@@ -45,9 +45,12 @@ def lattice(length: int, chains: int) -> Iterator[Row]:
             couplings[int(k), int(m)] = -1.0
     wanted = onsager_energy(temperature)
     case = f"square lattice {length} x {length}, T = {temperature:g}"
+    ours = [
+        kind(temperature, chains=chains, samples=SAMPLES, burn_in=0, thin=THIN, r_hat=100.0)
+        for kind in (Gibbs, Metropolis)
+    ]
     mine = {
-        "Gibbs": _solve(Gibbs(temperature, chains, SAMPLES, 0, THIN, 100.0), network, np.ones(1), chains),
-        "Metropolis": _solve(Metropolis(temperature, chains, SAMPLES, 0, THIN, 100.0), network, np.ones(1), chains),
+        **{type(sampler).__name__: _solve(sampler, network, np.ones(1), chains) for sampler in ours},
         "numpy": lambda: checkerboard(length, temperature, chains, sweeps),
     }
     yield from _compare(case, mine, couplings, sites, temperature, chains, wanted, sweeps)
@@ -64,7 +67,8 @@ def glass(sites: int, chains: int) -> Iterator[Row]:
         if np.sum(held) == 2
     }
     fields = coefficients[: network.num_sites]
-    mine = {"Gibbs": _solve(Gibbs(temperature, chains, 20, 0, THIN, 100.0), network, theta, chains)}
+    sampler = Gibbs(temperature, chains=chains, samples=20, burn_in=0, thin=THIN, r_hat=100.0)
+    mine = {"Gibbs": _solve(sampler, network, theta, chains)}
     case = f"two layers, {sites // 2} + {sites // 2} spins, all coupled, T = {temperature:g}"
     yield from _compare(case, mine, couplings, sites, temperature, chains, None, sweeps, fields)
 

@@ -102,11 +102,6 @@ BAD_FILES = {
 
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_the_package_is_the_command_too():
-    done = subprocess.run([sys.executable, "-m", "qeqprop", "--version"], capture_output=True, text=True, check=True)
-    assert __version__ in done.stdout
-
-
 def test_bad_files(here, name, command):
     text, message = BAD_FILES[name]
     Path("bad.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -335,3 +330,8 @@ def test_what_does_not_fit_into_memory_is_said_in_one_message(capsys):
     assert stopped.value.exit_code == 1
     assert "error: not enough memory: Unable to allocate 8.00 PiB" in (said := capsys.readouterr().err)
     assert "Take fewer sites, or a smaller `batch`." in said
+
+
+def test_the_package_is_the_command_too():
+    done = subprocess.run([sys.executable, "-m", "qeqprop", "--version"], capture_output=True, text=True, check=True)
+    assert __version__ in done.stdout

@@ -391,6 +391,7 @@ class IBM:
         noise = [(layer, noise_map(model)) for layer, model in zip(layers, known, strict=True) if model is not None]
         return merged(options, {"resilience": {"layer_noise_model": noise}})
 
+
 def _initial(placed: Placed) -> list[int]:
     """The qubit on which each site begins."""
     layout = placed.circuit.layout
