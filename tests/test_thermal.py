@@ -213,19 +213,24 @@ def test_equal_times_are_wrong_by_x_coth_x_where_nothing_commutes():
     assert wrong / right > 1.8
 
 
-def test_sampled_covariances_have_honest_errors():
+def test_sampled_covariances_have_honest_errors_that_fall_as_the_root_of_the_shots():
     """Products and means are measured apart: unbiased, with the spread that each answer says of itself."""
     network = classical(2)
     theta = np.array([0.6, 0.3, -0.5, 0.8, -0.2])
     x, y = np.array([[0.5]]), np.array([[1.0]])
-    solver = EqualTime(Sampled(Exact(temperature=0.8), shots=200))
     settings = {"loss": losses.output}
     exact = qeqprop.gradient(network, theta, x, y, solver=Exact(temperature=0.8), **settings)
-    found = [qeqprop.gradient(network, theta, x, y, solver=solver, seed=seed, **settings) for seed in range(400)]
-    values, errors = (np.array([getattr(one, name) for one in found]) for name in ("values", "std_errors"))
-    assert chance_of_bias(values, exact.values) > TWO_ERRORS
-    np.testing.assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), np.std(values, axis=0), rtol=0.2)
-    assert found[0].shots == 4 * 200  # the error signal, the means of A, that of N, and the products
+    spreads = []
+    for shots in (200, 800):
+        solver = EqualTime(Sampled(Exact(temperature=0.8), shots=shots))
+        found = [qeqprop.gradient(network, theta, x, y, solver=solver, seed=seed, **settings) for seed in range(400)]
+        values, errors = (np.array([getattr(one, name) for one in found]) for name in ("values", "std_errors"))
+        assert chance_of_bias(values, exact.values) > TWO_ERRORS
+        spreads.append(np.std(values, axis=0))
+        np.testing.assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), spreads[-1], rtol=0.2)
+        assert found[0].shots == 4 * shots  # the error signal, the means of A, that of N, and the products
+    exponent = np.log2(np.linalg.norm(spreads[1]) / np.linalg.norm(spreads[0])) / 2
+    assert exponent == pytest.approx(-0.5, abs=0.05)
 
 
 def test_an_isolated_thermal_state_misses_the_covariance_of_its_levels():
