@@ -16,6 +16,7 @@ from qeqprop.networks.cluster_ising import cluster_ising
 from qeqprop.networks.rydberg_chain import rydberg_chain
 from qeqprop.operators import term
 from qeqprop.optimizers import normalized, sgd
+from qeqprop.propagation import measure_outputs
 from qeqprop.rules.holomorphic import Holomorphic
 from qeqprop.rules.linear_response import LinearResponse
 from qeqprop.rules.nudging import OneSidedNudging, SymmetricNudging
@@ -111,12 +112,18 @@ def test_phase_exploration_starts_at_a_tiny_harmless_gap():
 
 
 def test_the_slice_of_the_phase_diagram():
-    """500 random points of the published map of <X_0 X_4>."""
+    """500 random points of the published map of <X_0 X_4>.
+
+    Where free spins at the ends make the ground level double (to 1e-10), the output depends on which state is taken: by
+    less than the 1e-7 from which on a warning says so.
+    """
     published = np.loadtxt(DATA / "wanjura_phase_diagram_slice.csv", delimiter=",")
     network, random = cluster_ising(), np.random.default_rng(1)
     for row, column in random.integers(100, size=(500, 2)):
         theta = [-2.01 + 0.0401 * column, -2.01 + 0.0401 * row]
-        assert qeqprop.predict(network, theta, NO_INPUT)[0, 0] == pytest.approx(published[row, column], abs=1e-8)
+        found, certificate, _ = measure_outputs(network, theta, NO_INPUT)
+        away = 1e-8 if certificate.degeneracy[0] == 1 else 1e-7
+        assert found.values[0, 0] == pytest.approx(published[row, column], abs=away)
 
 
 # --- shots against beta ------------------------------------------------------------------------------------------
