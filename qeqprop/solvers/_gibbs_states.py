@@ -10,7 +10,8 @@ from qiskit.quantum_info import PauliList
 
 from qeqprop.engine.eigen import dense_spectrum
 from qeqprop.engine.paulis import PauliTable
-from qeqprop.interfaces import ComplexArray, Equilibria, FloatArray, IntArray, PauliSums, Solution
+from qeqprop.interfaces import ComplexArray, Equilibria, FloatArray, IntArray, Measure, PauliSums, Solution
+from qeqprop.solvers._measured_states import measure_states
 from qeqprop.solvers._thermal import ThermalSolver
 
 FAR = 0.05
@@ -37,6 +38,26 @@ class PreparingSolver(ThermalSolver, Protocol):
     """A solver that prepares its Gibbs states on circuits."""
 
     def prepare(self, problem: Equilibria) -> Thermal: ...
+
+
+def settle_prepared(
+    solver: PreparingSolver, problem: Equilibria, measure: Measure | None, precision: float | None
+) -> Solution:
+    """Prepares the states, and measures them where a device does not show them; a response is refused."""
+    name = type(solver).__name__
+    if problem.perturbation is not None:
+        raise ValueError(
+            f"Solver {name} has no linear response of its own: measure it, with RandomTime({name}()), or use a nudging "
+            "rule, such as SymmetricNudging(beta=0.1)."
+        )
+    thermal = solver.prepare(problem)
+    solution = thermal.solution
+    if measure is None or measure.device.reads_states:
+        return solution
+    values, shots = measure_states(
+        measure, thermal.circuit, thermal.parameters, beside(problem.observables), thermal.samples, precision
+    )
+    return Solution(values, None, solution.energies, solution.certificate, solution.start, shots)
 
 
 def free_energies(hamiltonians: PauliSums, temperature: float) -> FloatArray:

@@ -27,8 +27,7 @@ from qeqprop.interfaces import (
 )
 from qeqprop.iterations import Iteration, tell
 from qeqprop.solvers._bell_pairs import bell_pairs
-from qeqprop.solvers._gibbs_states import Thermal, beside, deviations, free_energies, logarithms
-from qeqprop.solvers._measured_states import measure_states
+from qeqprop.solvers._gibbs_states import Thermal, beside, deviations, free_energies, logarithms, settle_prepared
 
 MOST_SITES = 6
 """The flow runs on twice as many simulated qubits, with a state for every angle."""
@@ -87,19 +86,7 @@ class ThermalImaginaryTime:
 
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Settles the batch; ``precision`` is the wanted standard error per Pauli string where it is measured."""
-        if problem.perturbation is not None:
-            raise ValueError(
-                "Solver ThermalImaginaryTime has no linear response of its own: measure it, with "
-                "RandomTime(ThermalImaginaryTime()), or use a nudging rule, such as SymmetricNudging(beta=0.1)."
-            )
-        thermal = self.prepare(problem)
-        if measure is None or measure.device.reads_states:
-            return thermal.solution
-        found = measure_states(
-            measure, thermal.circuit, thermal.parameters, beside(problem.observables), thermal.samples, precision
-        )
-        solution = thermal.solution
-        return Solution(found[0], None, solution.energies, solution.certificate, solution.start, found[1])
+        return settle_prepared(self, problem, measure, precision)
 
     def prepare(self, problem: Equilibria) -> Thermal:
         """The thermal states as circuits, with what is known of them; nothing is measured."""

@@ -31,8 +31,7 @@ from qeqprop.interfaces import (
     Start,
 )
 from qeqprop.solvers._circuit_family import CircuitFamily, family_of
-from qeqprop.solvers._gibbs_states import FAR, Thermal, beside, deviations, free_energies, logarithms
-from qeqprop.solvers._measured_states import measure_states
+from qeqprop.solvers._gibbs_states import FAR, Thermal, deviations, free_energies, logarithms, settle_prepared
 from qeqprop.solvers._purification import partner_angles, purification
 
 MOST_SITES = 8
@@ -86,19 +85,7 @@ class Thermofield:
 
     def solve(self, problem: Equilibria, measure: Measure | None = None, *, precision: float | None = None) -> Solution:
         """Settles the batch; ``precision`` is the wanted standard error per Pauli string where it is measured."""
-        if problem.perturbation is not None:
-            raise ValueError(
-                "Solver Thermofield has no linear response of its own: measure it, with RandomTime(Thermofield()), or "
-                "use a nudging rule, such as SymmetricNudging(beta=0.1)."
-            )
-        thermal = self.prepare(problem)
-        if measure is None or measure.device.reads_states:
-            return thermal.solution
-        found = measure_states(
-            measure, thermal.circuit, thermal.parameters, beside(problem.observables), thermal.samples, precision
-        )
-        solution = thermal.solution
-        return Solution(found[0], None, solution.energies, solution.certificate, solution.start, found[1])
+        return settle_prepared(self, problem, measure, precision)
 
     def prepare(self, problem: Equilibria) -> Thermal:
         """The thermal states as circuits, with what is known of them; nothing is measured."""
