@@ -496,7 +496,9 @@ def test_a_session_that_is_closed_under_us_is_opened_again(start, undisturbed, m
 def test_ctrl_c_ends_a_process_whose_service_hangs(start, tmp_path, method, path, times):
     rehearsal = start(queue_seconds=60.0)
     (tmp_path / "xor.toml").write_text(RUN_FILE)
-    program = "from qeqprop.cli import main; main()"
+    # a shell starts what is in the background deaf to Ctrl-C, and its children inherit that: not so this one
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{hears}; from qeqprop.cli import main; main()"
     arguments = ["run", str(tmp_path / "xor.toml"), "--folder", str(tmp_path / "runs")]
     command = [sys.executable, "-c", program, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
