@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from qeqprop.ibm_jobs import PrimitiveName, checked_options
@@ -82,7 +83,7 @@ class ClientOptions:
         shared = {name: own[name] for name in ("max_execution_time", "environment", "execution") if name in own}
         return merged(shared, self.noise_learning or {})
 
-    @property
+    @cached_property
     def method(self) -> Method:
         """What is made of a model of the noise, whether it was asked for by `mitigation` or among `options`."""
         return method_of(self.table()) if self.primitive == "estimator" else "none"

@@ -31,10 +31,7 @@ def signal_variance(
         quotients: (batch, n_trainable) ``c``.
         variances: (batch, n_trainable) of the quotients at this error signal.
     """
-    assert free.outputs is not None  # the rule wanted it
-    assert free.covariances is not None
-    predictions, covariances = free.outputs.values[0].real, free.covariances[0]
-    spreads = np.sqrt(np.einsum("bkk->bk", covariances))
+    predictions, covariances, spreads = _noisy_outputs(free)
     if not np.any(spreads):
         return np.zeros(quotients.shape[1])
     noise = _signal_covariances(loss, predictions, spreads, covariances, targets)  # (groups, rows, rows, k, l)
@@ -76,10 +73,7 @@ def likely_error(free: Settled, targets: FloatArray, loss: Loss) -> FloatArray:
     response R. A sum over groups of samples that the loss joins averages over as many signs. They are a function
     of the measured outputs, whose last digits nothing else depends on.
     """
-    assert free.outputs is not None  # the rule wanted it
-    assert free.covariances is not None
-    predictions, covariances = free.outputs.values[0].real, free.covariances[0]
-    spreads = np.sqrt(np.einsum("bkk->bk", covariances))
+    predictions, covariances, spreads = _noisy_outputs(free)
     noise = _signal_covariances(loss, predictions, spreads, covariances, targets)
     groups, rows, _, n_outputs, _ = noise.shape
     size = rows * n_outputs
@@ -101,6 +95,14 @@ def probed_variance(quotients: FloatArray, variances: FloatArray, loss: Loss) ->
     batch, n_trainable = quotients.shape
     together = np.sum(quotients.reshape(-1, _joined(loss, batch), n_trainable), axis=1)
     return np.maximum(np.sum(together**2, axis=0) - np.sum(variances, axis=0), 0.0)
+
+
+def _noisy_outputs(free: Settled) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The outputs (batch, n_outputs), their covariances (batch, n_outputs, n_outputs) and their standard errors."""
+    assert free.outputs is not None  # the rule wanted it
+    assert free.covariances is not None
+    covariances = free.covariances[0]
+    return free.outputs.values[0].real, covariances, np.sqrt(np.einsum("bkk->bk", covariances))
 
 
 def _joined(loss: Loss, batch: int) -> int:
