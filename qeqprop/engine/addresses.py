@@ -51,11 +51,11 @@ def loop(builder: Builder, begin: Value, end: Value, step: int = 1) -> Any:
     return cgutils.for_range_slice(builder, begin, end, INT64(step), INT64)
 
 
-def accumulators(builder: Builder, count: int) -> list[Value]:
+def accumulators(builder: Builder, count: int, kind: Any = VECTOR) -> list[Value]:
     """Vectors that live in registers across a loop, zero at first."""
-    places = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]
+    places = [cgutils.alloca_once(builder, kind) for _ in range(count)]
     for place in places:
-        builder.store(zero(), place)
+        builder.store(zero(kind), place)
     return places
 
 

@@ -32,6 +32,7 @@ from qeqprop.engine.vectors import (
     multiply_add,
     splat,
     store,
+    vector_of,
     zero,
 )
 
@@ -112,7 +113,7 @@ def add_far_flips(typing, flips, x, y, low, high, begin, end):
 
     def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
         g, source, target, first_site, last_site, first, last = pointers(context, builder, signature, arguments)
-        sums = accumulators(builder, VECTORS)
+        sums = accumulators(builder, VECTORS, vector_of(target))
         with loop(builder, first, last, TILE) as (base, _):
             places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
             for place, total in zip(places, sums, strict=True):
@@ -165,7 +166,7 @@ def _signed_flips(halves: int, *, tabled: bool) -> Callable[..., Any]:
     def code(
         builder: Builder, source: Value, target: Value, half: Value, first: Value, last: Value, terms: Any
     ) -> Value:
-        sums = [accumulators(builder, vectors) for _ in range(halves)]
+        sums = [accumulators(builder, vectors, vector_of(target)) for _ in range(halves)]
         dots = accumulators(builder, 2)
         with loop(builder, first, last, span) as (base, _):
             bases = [base, builder.add(base, half)][:halves]

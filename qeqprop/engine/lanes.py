@@ -25,6 +25,7 @@ from qeqprop.engine.vectors import (
     splat,
     store,
     subtract,
+    vector_of,
     zero,
 )
 
@@ -49,7 +50,8 @@ def apply_lanes(
             context, builder, signature, arguments
         )
         parts = LANES // WIDTH
-        sums, weights = accumulators(builder, parts), accumulators(builder, parts)
+        sums = accumulators(builder, parts, vector_of(source))
+        weights = accumulators(builder, parts)
         dot = accumulators(builder, parts)
         with loop(builder, INT64(0), n_rows) as (row, _):
             places = _rows(builder, row)

@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import config
 
 DOUBLE = ir.DoubleType()
+FLOAT = ir.FloatType()
 INT32 = ir.IntType(32)
 INT64 = ir.IntType(64)
 _FAST = ("fast",)  # sums may be reordered: every reduction here is a sum of products
@@ -40,47 +41,59 @@ TILE = WIDTH * VECTORS
 """Amplitudes that an inner loop works on at once."""
 
 VECTOR = ir.VectorType(DOUBLE, WIDTH)
-_UNDEFINED = ir.Constant(VECTOR, ir.Undefined)
+SINGLE_VECTOR = ir.VectorType(FLOAT, WIDTH)
 
 Builder = Any  # ir.IRBuilder and ir.Value carry no types
 Value = Any
 
 
-def zero() -> Value:
+def zero(kind: Any = VECTOR) -> Value:
     """The vector of zeros."""
-    return ir.Constant(VECTOR, [0.0] * WIDTH)
+    return ir.Constant(kind, [0.0] * WIDTH)
+
+
+def vector_of(pointer: Value) -> Any:
+    """The type of the vectors that are loaded from there."""
+    return ir.VectorType(pointer.type.pointee, WIDTH)
 
 
 def load(builder: Builder, pointer: Value, offset: Value) -> Value:
-    """The vector at ``pointer[offset]``; single precision is only a way to store, everything is computed in double."""
-    kind = pointer.type.pointee
+    """The vector at ``pointer[offset]``, in the precision that is stored there."""
     result = builder.load(_place(builder, pointer, offset))
-    result.align = 8 if kind == DOUBLE else 4
-    return result if kind == DOUBLE else builder.fpext(result, VECTOR)
+    result.align = 8 if pointer.type.pointee == DOUBLE else 4
+    return result
 
 
 def load_scalar(builder: Builder, pointer: Value, offset: Value) -> Value:
     """The number at ``pointer[offset]``, an integer or a double."""
     result = builder.load(builder.gep(pointer, [offset]))
-    return builder.fpext(result, DOUBLE) if result.type == ir.FloatType() else result
+    return builder.fpext(result, DOUBLE) if result.type == FLOAT else result
 
 
 def store(builder: Builder, vector: Value, pointer: Value, offset: Value) -> None:
     """Writes the vector to ``pointer[offset]``, rounded if single precision is stored there."""
-    kind = pointer.type.pointee
-    rounded = vector if kind == DOUBLE else builder.fptrunc(vector, ir.VectorType(kind, WIDTH))
-    builder.store(rounded, _place(builder, pointer, offset)).align = 8 if kind == DOUBLE else 4
+    kind = vector_of(pointer)
+    converted = _double(builder, vector) if kind == VECTOR else _single(builder, vector)
+    builder.store(converted, _place(builder, pointer, offset)).align = 8 if kind == VECTOR else 4
 
 
 def _place(builder: Builder, pointer: Value, offset: Value) -> Value:
-    kind = ir.VectorType(pointer.type.pointee, WIDTH)
-    return builder.bitcast(builder.gep(pointer, [offset]), kind.as_pointer())
+    return builder.bitcast(builder.gep(pointer, [offset]), vector_of(pointer).as_pointer())
+
+
+def _double(builder: Builder, vector: Value) -> Value:
+    return builder.fpext(vector, VECTOR) if vector.type == SINGLE_VECTOR else vector
+
+
+def _single(builder: Builder, vector: Value) -> Value:
+    return builder.fptrunc(vector, SINGLE_VECTOR) if vector.type == VECTOR else vector
 
 
 def splat(builder: Builder, scalar: Value) -> Value:
     """A vector with the scalar in every lane."""
-    first = builder.insert_element(_UNDEFINED, scalar, INT32(0))
-    return builder.shuffle_vector(first, _UNDEFINED, ir.Constant(ir.VectorType(INT32, WIDTH), [0] * WIDTH))
+    undefined = ir.Constant(VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, INT32(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(INT32, WIDTH), [0] * WIDTH))
 
 
 def flip_lanes(builder: Builder, vector: Value, mask: int) -> Value:
@@ -88,31 +101,36 @@ def flip_lanes(builder: Builder, vector: Value, mask: int) -> Value:
     if mask == 0:
         return vector
     order: Sequence[int] = [lane ^ mask for lane in range(WIDTH)]
-    return builder.shuffle_vector(vector, _UNDEFINED, ir.Constant(ir.VectorType(INT32, WIDTH), order))
+    undefined = ir.Constant(vector.type, ir.Undefined)
+    return builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(INT32, WIDTH), order))
 
 
 def add(builder: Builder, a: Value, b: Value) -> Value:
-    """``a + b``."""
+    """``a + b``, of one precision."""
     return builder.fadd(a, b, flags=_FAST)
 
 
 def subtract(builder: Builder, a: Value, b: Value) -> Value:
-    """``a - b``."""
+    """``a - b``, of one precision."""
     return builder.fsub(a, b, flags=_FAST)
 
 
 def multiply(builder: Builder, a: Value, b: Value) -> Value:
-    """``a * b``."""
+    """``a * b``, in the lower precision of the two: a single number has no more digits to give."""
+    if a.type != b.type:
+        a, b = _single(builder, a), _single(builder, b)
     return builder.fmul(a, b, flags=_FAST)
 
 
 def multiply_add(builder: Builder, a: Value, b: Value, c: Value) -> Value:
-    """``a * b + c``, one instruction where the processor has it."""
-    return builder.fadd(builder.fmul(a, b, flags=_FAST), c, flags=_FAST)
+    """``a * b + c``, one instruction where the processor has it; in the precision of the sum c."""
+    product = multiply(builder, a, b)
+    return builder.fadd(_double(builder, product) if c.type == VECTOR else product, c, flags=_FAST)
 
 
 def horizontal_sum(builder: Builder, vector: Value) -> Value:
-    """The sum over the lanes."""
+    """The sum over the lanes, a double."""
+    vector = _double(builder, vector)
     total = builder.extract_element(vector, INT32(0))
     for lane in range(1, WIDTH):
         total = builder.fadd(total, builder.extract_element(vector, INT32(lane)), flags=_FAST)
