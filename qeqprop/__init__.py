@@ -86,7 +86,8 @@ def lazy_members(family: str) -> tuple[Callable[[str], Any], Callable[[], list[s
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(f"qeqprop.{_HOME[name]}"), name)
+        globals()[name] = getattr(import_module(f"qeqprop.{_HOME[name]}"), name)  # found at once from now on
+        return globals()[name]
     if name in _MODULES:
         return import_module(f"qeqprop.{name}")
     raise AttributeError(f"module 'qeqprop' has no attribute {name!r}")

@@ -28,10 +28,13 @@ def shape_message(name: str, shape: str, wanted: str, array: NDArray[Any]) -> st
 
 def check_shape(name: str, array: NDArray[Any], shape: str, wanted: tuple[int | None, ...]) -> None:
     """Raises a `ValueError` unless the shape is ``wanted`` (None: any length); ``shape`` says it in words."""
-    fits = array.ndim == len(wanted) and all(w is None or w == n for w, n in zip(wanted, array.shape, strict=True))
-    if not fits:
+    if array.ndim != len(wanted) or not all(map(_fits, wanted, array.shape)):
         sizes = ", ".join("_" if length is None else str(length) for length in wanted)
         raise ValueError(shape_message(name, shape, f"({sizes}{',' * (len(wanted) == 1)})", array))
+
+
+def _fits(wanted: int | None, length: int) -> bool:
+    return wanted is None or wanted == length
 
 
 def finite_array(name: str, values: ArrayLike, shape: str, wanted: tuple[int | None, ...]) -> NDArray[np.float64]:

@@ -27,7 +27,12 @@ Formula = Callable[[FloatArray, FloatArray], Parts]
 
 def mean_squared_error() -> Loss:
     """``L = mean over batch and outputs of (y - t)^2``, without a factor 1/2."""
-    return _loss("mean_squared_error", lambda y, t: (np.mean((y - t) ** 2), 2 * (y - t) / y.shape[1]))
+
+    def formula(y: FloatArray, t: FloatArray) -> Parts:
+        missing = y - t
+        return np.vdot(missing, missing) / missing.size, missing * (2 / y.shape[1])
+
+    return _loss("mean_squared_error", formula)
 
 
 def cross_entropy(
@@ -255,7 +260,7 @@ def _batch(predictions: ArrayLike) -> FloatArray:
 
 def _finite(name: str, values: ArrayLike) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
-    if not np.all(np.isfinite(array)):
+    if not np.isfinite(array).all():
         where = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
         raise ValueError(f"Argument `{name}` must be finite, but is {array[where]} at index {where}.")
     return array

@@ -32,6 +32,7 @@ from qeqprop.interfaces import (
 )
 from qeqprop.measuring import BoundMeasure
 
+_GRADIENTS = Want.ENERGY_GRADIENT | Want.RESPONSE
 _MEASUREMENTS = 0x6D656173  # keeps the streams of a device apart from those of a solver
 
 
@@ -41,7 +42,7 @@ class PosedSums:
 
     network: Network
     hamiltonians: PauliSums
-    driving: FloatArray
+    driving: FloatArray | float
 
     def __len__(self) -> int:
         return len(self.hamiltonians)
@@ -56,7 +57,7 @@ class PosedSums:
         rows = [network.outputs] if Want.OUTPUTS in want else []
         if Want.COVARIANCES in want:
             rows.append(_pair_sums(network.outputs))
-        if want & (Want.ENERGY_GRADIENT | Want.RESPONSE):
+        if want & _GRADIENTS:
             rows.append(network.trainable)
         return Equilibria(
             hamiltonians=PauliSums(network.strings, free if respond else free + directions),
@@ -71,8 +72,8 @@ def pose(network: AnyNetwork, theta: ArrayLike, x: ArrayLike) -> Posed:
     """A network of any kind at its parameters and inputs: the one place that asks for the kind."""
     if not isinstance(network, Network):
         return network.pose(theta, x)
-    x = network.check_x(x)
-    return PosedSums(network, network.hamiltonians(theta, x), network.driving(x))
+    driving = network.driving(network.check_x(x)) if network.driven else 1.0
+    return PosedSums(network, network.hamiltonians(theta, x), driving)
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,12 @@ class BoundSettle:
         self, nudges: NumberArray, *, want: Want, precision: float | None = None, start: Start | None = None
     ) -> Settled:
         """See `interfaces.Settle`."""
-        check_shape("nudges", nudges, "(n_nudges, batch, n_outputs)", (None, self.batch, self.n_outputs))
+        batch, n_outputs = self.batch, self.n_outputs
+        check_shape("nudges", nudges, "(n_nudges, batch, n_outputs)", (None, batch, n_outputs))
         n_nudges = len(nudges)
-        if start is not None and _length(start) != n_nudges * self.batch:
-            start = start.repeat(n_nudges * self.batch // _length(start))
-        flat = nudges.reshape(n_nudges * self.batch, self.n_outputs)
+        if start is not None and _length(start) != n_nudges * batch:
+            start = start.repeat(n_nudges * batch // _length(start))
+        flat = nudges.reshape(n_nudges * batch, n_outputs)
         problem = self.posed.equilibria(flat, want, start, (*self.key, next(self.calls)))
         _refuse_other_kind(self.solver, problem)
         if self.measure is None:

@@ -56,6 +56,15 @@ def test_real_strings_give_real_matrices():
     assert PauliTable.of(PauliList(["XY", "ZI"])).matrices(np.ones((1, 2))).dtype == np.complex128
 
 
+def test_a_list_of_strings_changed_in_place_gets_another_table():
+    strings = PauliList(["ZI", "II"])
+    before = PauliTable.of(strings)
+    assert PauliTable.of(strings) is before
+    strings.x[1] = True  # XX
+    matrix = PauliTable.of(strings).matrices(np.ones((1, 2)))[0]
+    np.testing.assert_array_equal(matrix, np.diag([1.0, 1.0, -1.0, -1.0]) + np.eye(4)[::-1])
+
+
 @given(pauli_sums())
 def test_bases_read_every_string_once_and_rotate_to_its_eigenbasis(case):
     labels, random = case

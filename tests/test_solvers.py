@@ -59,6 +59,44 @@ def test_gaps_and_degeneracy_are_those_of_free_fermions(dense_sites):
     assert answer.energies[0] == pytest.approx(levels[1], abs=1e-9)
 
 
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_couplings_are_the_largest_elements_with_the_four_nearest_states(level):
+    network = random_network(11, sites=5)
+    row = np.array([0.3, -1.0])
+    hamiltonian, _, observables = dense_parts(network, network.initial, row)
+    nudge = PauliSums(network.strings, network.outputs[:1] - 0.5 * network.outputs[1:2])
+    answer = solve(network, network.initial, Exact(level=level, dense_sites=8), row[None], perturbation=nudge)
+    energies, vectors = np.linalg.eigh(hamiltonian)
+    nearest = np.argsort(np.abs(energies - energies[level]))[1:5]
+
+    def largest(operators):
+        return np.max(np.abs([vectors[:, nearest].conj().T @ o @ vectors[:, level] for o in operators]))
+
+    assert answer.certificate.trainable_coupling[0] == pytest.approx(largest(observables), abs=1e-9)
+    pushed = largest([observables[0] - 0.5 * observables[1]])
+    assert answer.certificate.nudge_coupling[0] == pytest.approx(pushed, abs=1e-9)
+
+
+@pytest.mark.parametrize("dense_sites", [3, 8])
+@pytest.mark.parametrize("level", [0, 2])
+def test_a_response_from_the_free_states_is_the_response_from_nothing(level, dense_sites):
+    network = random_network(3, sites=5)
+    x = np.array([[0.3, -1.0], [0.5, 0.1]])
+    solver = Exact(level=level, dense_sites=dense_sites)
+    nudge = PauliSums(network.strings, np.stack([network.outputs[0], -network.outputs[1]]))
+    free = solve(network, network.initial, solver, x)
+    cold = solve(network, network.initial, solver, x, perturbation=nudge)
+    warm = solve(network, network.initial, solver, x, perturbation=nudge, start=free.start)
+    np.testing.assert_array_equal(warm.response.values, cold.response.values)
+    np.testing.assert_array_equal(warm.energies, cold.energies)
+    for name, array in vars(warm.certificate).items():
+        if name != "overlap":
+            np.testing.assert_array_equal(array, getattr(cold.certificate, name), err_msg=name)
+    np.testing.assert_array_equal(warm.certificate.overlap, 1.0)
+    again = solve(network, network.initial, solver, x, perturbation=nudge, start=warm.start)
+    np.testing.assert_array_equal(again.response.values, cold.response.values)
+
+
 @pytest.mark.parametrize("dense_sites", [3, 8])
 def test_the_whole_multiplet_is_found_and_its_average_does_not_depend_on_the_basis(dense_sites):
     sites = 6  # without a field along x the ground level of the ring of ZZ bonds is twofold

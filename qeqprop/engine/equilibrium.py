@@ -97,16 +97,15 @@ def settle_level(
         crossed = np.zeros(len(hamiltonians), dtype=np.bool_)
     else:
         place, overlap, crossed = _place(table, spectrum, level, spacings, average, by_overlap, start)
-    members, weights = place.members, place.weights
+        start = _start(hamiltonians, spectrum, **place._asdict())
+    members = place.members
     ambiguous = undefined = np.zeros(len(members), dtype=np.bool_)
-    if (place.degeneracy > (weights > 0).sum(axis=1)).any():
+    if place.incomplete.any():
         ambiguous = splits(table, spectrum, members, observables[None], spacings)
         if perturbations is not None:
             undefined = splits(table, spectrum, members, perturbations[:, None], spacings)
-    rows = np.arange(len(members))[:, None]
-    residual = spectrum.residuals[rows, members].max(axis=1)
     certificate = Certificate(
-        residual=residual,
+        residual=place.residual,
         gap_below=place.below,
         gap_above=place.above,
         degeneracy=place.degeneracy,
@@ -116,7 +115,7 @@ def settle_level(
         if perturbations is None
         else couplings(place.elements, perturbations[:, None]),
         trainable_coupling=couplings(place.elements, observables[None]),
-        converged=residual <= tolerances,
+        converged=place.residual <= tolerances,
     )
     return Equilibrium(
         strings=place.strings,
@@ -126,15 +125,15 @@ def settle_level(
             table,
             spectrum,
             members,
-            weights,
+            place.weights,
             hamiltonians,
             perturbations,
             spacings=spacings,
             tolerance=response_tolerance,
         ),
-        energies=(weights * spectrum.energies[rows, members]).sum(axis=1),
+        energies=place.energy,
         certificate=certificate,
-        start=_start(hamiltonians, spectrum, states=take(spectrum, members), **place._asdict()),
+        start=start,
         crossed=crossed,
         ambiguous=ambiguous,
         undefined=undefined,
@@ -142,13 +141,20 @@ def settle_level(
 
 
 class _Place(NamedTuple):
-    """Where the members stand in the spectrum, and what the strings say of them; all arrays (batch, ...)."""
+    """Where the members stand in the spectrum, and what the strings say of them; all arrays (batch, ...).
+
+    A degenerate level is ``incomplete`` where not all of its states are members.
+    """
 
     members: IntArray
     weights: FloatArray
+    states: NumberArray
+    energy: FloatArray
+    residual: FloatArray
     below: FloatArray
     above: FloatArray
     degeneracy: IntArray
+    incomplete: BoolArray
     strings: FloatArray
     elements: NumberArray
 
@@ -179,8 +185,20 @@ def _place(
             home = [multiplet(row, level, spacing) for row, spacing in zip(spectrum.energies, spacings, strict=True)]
             crossed |= np.array([not np.any(np.isin(*pair)) for pair in zip(members, home, strict=True)])
     below, above, degeneracy = gaps(spectrum, members, spacings)
-    strings, elements = _strings(table, spectrum, members, weights), neighbour_elements(table, spectrum, members)
-    return _Place(members, weights, below, above, degeneracy, strings, elements), overlap, crossed
+    place = _Place(
+        members=members,
+        weights=weights,
+        states=take(spectrum.vectors, members),
+        energy=(weights * take(spectrum.energies, members)).sum(axis=1),
+        residual=take(spectrum.residuals, members).max(axis=1),
+        below=below,
+        above=above,
+        degeneracy=degeneracy,
+        incomplete=degeneracy > (weights > 0).sum(axis=1),
+        strings=_strings(table, spectrum, members, weights),
+        elements=neighbour_elements(table, spectrum, members),
+    )
+    return place, overlap, crossed
 
 
 def settle_gibbs(

@@ -78,18 +78,18 @@ def overlaps(
     spectrum: Spectrum, members: IntArray, weights: FloatArray, states: NumberArray, origin_weights: FloatArray
 ) -> FloatArray:
     """How much of the given states the members hold, from 0 to 1, (batch,); arguments as for `follow`."""
-    found = take(spectrum, members) * (weights > 0)[:, :, None]
+    found = take(spectrum.vectors, members) * (weights > 0)[:, :, None]
     origin = states * (origin_weights > 0)[:, :, None]
     inner = np.einsum("bgi,bhi->bgh", found.conj(), origin)
     return np.sum(np.abs(inner) ** 2, axis=(1, 2)) / np.sum(origin_weights > 0, axis=1)
 
 
-def take(spectrum: Spectrum, members: IntArray) -> NumberArray:
-    """The member states, (batch, g, dim)."""
+def take(values: NumberArray, members: IntArray) -> NumberArray:
+    """What belongs to the members, (batch, g, ...), of values (batch, n_states, ...)."""
     first = int(members[0, 0])
-    if members.shape[1] == 1 and np.all(members == first):
-        return spectrum.vectors[:, first : first + 1]
-    return spectrum.vectors[np.arange(len(members))[:, None], members]
+    if members.shape[1] == 1 and (members == first).all():
+        return values[:, first : first + 1]
+    return values[np.arange(len(members))[:, None], members]
 
 
 def membership(spectrum: Spectrum, members: IntArray) -> BoolArray:
@@ -102,16 +102,13 @@ def membership(spectrum: Spectrum, members: IntArray) -> BoolArray:
 def gaps(spectrum: Spectrum, members: IntArray, spacings: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
     """Distances (batch,) to the next distinct level below and above, and the degeneracy of the level."""
     energies = spectrum.energies
-    n_states = energies.shape[1]
-    jumps = energies[:, 1:] - energies[:, :-1] > spacings[:, None]
+    steps = energies[:, 1:] - energies[:, :-1]
+    jumps, rows = steps > spacings[:, None], np.arange(len(energies))
     if members.shape[1] == 1 and jumps.all():  # no level is degenerate
-        padded = np.full((len(energies), n_states + 2), np.inf)
-        padded[:, 0], padded[:, 1:-1] = -np.inf, energies
-        rows, index = np.arange(len(energies)), members[:, 0] + 1
-        here = padded[rows, index]
-        return here - padded[rows, index - 1], padded[rows, index + 1] - here, np.ones(len(energies), dtype=np.int64)
-    member = membership(spectrum, members)
-    rows, positions = np.arange(len(energies)), np.arange(n_states)
+        around = np.full((len(energies), steps.shape[1] + 2), np.inf)
+        around[:, 1:-1] = steps
+        return around[rows, members[:, 0]], around[rows, members[:, 0] + 1], np.ones(len(energies), dtype=np.int64)
+    member, positions = membership(spectrum, members), np.arange(energies.shape[1])
     first, last = member.argmax(axis=1), positions[-1] - member[:, ::-1].argmax(axis=1)
     level = np.zeros(energies.shape, dtype=np.int64)  # number of the level each state belongs to
     np.cumsum(jumps, axis=1, out=level[:, 1:])
@@ -150,12 +147,11 @@ def couplings(elements: NumberArray, operators: FloatArray) -> FloatArray:
 
     Operators are (batch, n_operators, n_strings), or (1, n_operators, n_strings) for all samples.
     """
-    batch, _, n_strings = elements.shape
-    if len(operators) == 1:
-        values = elements.reshape(-1, n_strings) @ operators[0].T  # one product instead of many small ones
-    else:
-        values = elements @ np.swapaxes(operators, 1, 2)
-    return np.abs(values).reshape(batch, -1).max(axis=1, initial=0.0)
+    batch, n, n_strings = elements.shape
+    if len(operators) == 1:  # one product instead of many small ones
+        values = (operators[0] @ elements.reshape(batch * n, n_strings).T).reshape(operators.shape[1], batch, n)
+        return np.abs(values).max(axis=(0, 2), initial=0.0)
+    return np.abs(elements @ np.swapaxes(operators, 1, 2)).max(axis=(1, 2), initial=0.0)
 
 
 def splits(

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache, reduce
 import numpy as np
 from qiskit.quantum_info import PauliList
 
-from qeqprop.interfaces import BoolArray, ComplexArray, IntArray, NumberArray
+from qeqprop.interfaces import ComplexArray, IntArray, NumberArray
 
 _SIGN_TABLE_LIMIT = 1 << 24  # entries of a sign table that may be held at once (128 MiB)
 
@@ -42,15 +42,16 @@ class PauliTable:
     @classmethod
     def of(cls, strings: PauliList) -> PauliTable:
         """Compiles the strings; tables of recent lists are kept."""
+        bits = (strings.x.shape, strings.x.tobytes(), strings.z.tobytes())
         known = _tables.get(id(strings))
-        if known is not None and np.array_equal(strings.x, known[0]) and np.array_equal(strings.z, known[1]):
-            return known[2]
+        if known is not None and known[0] == bits:
+            return known[1]
         num_sites = int(strings.num_qubits or 0)
         weights = 1 << np.arange(num_sites, dtype=np.int64)
         table = _compiled(num_sites, tuple((strings.x @ weights).tolist()), tuple((strings.z @ weights).tolist()))
         if len(_tables) >= _KEPT_TABLES:
             _tables.clear()
-        _tables[id(strings)] = (strings.x.copy(), strings.z.copy(), table)
+        _tables[id(strings)] = (bits, table)
         return table
 
     @classmethod
@@ -147,7 +148,8 @@ class PauliTable:
 
 
 _KEPT_TABLES = 64
-_tables: dict[int, tuple[BoolArray, BoolArray, PauliTable]] = {}  # comparing is a good deal faster than hashing
+_Bits = tuple[tuple[int, ...], bytes, bytes]
+_tables: dict[int, tuple[_Bits, PauliTable]] = {}  # comparing is a good deal faster than hashing
 
 
 @lru_cache(maxsize=64)

@@ -136,6 +136,11 @@ class Network:
         return len(self.outputs)
 
     @property
+    def driven(self) -> bool:
+        """Whether any trainable term is scaled by an input."""
+        return bool(self.driver.max(initial=-1) >= 0)
+
+    @property
     def term_names(self) -> tuple[str, ...]:
         """A readable name for every trainable term, such as ``Z0 Z1`` or ``x2 X0`` for a driven one."""
         return tuple(
@@ -159,8 +164,7 @@ class Network:
     def hamiltonians(self, theta: ArrayLike, x: ArrayLike) -> PauliSums:
         """``H(theta, x)`` for theta (n_trainable,) and every row of x (batch, n_inputs)."""
         theta, x = self.check_theta(theta), self.check_x(x)
-        driven = self.driver.max(initial=-1) >= 0
-        learnt = (theta * self.driving(x) if driven else theta) @ self.trainable
+        learnt = (theta * self.driving(x) if self.driven else theta) @ self.trainable
         return PauliSums(self.strings, self.static + x @ self.inputs + learnt)
 
     def hamiltonian(self, theta: ArrayLike, x: ArrayLike = ()) -> SparsePauliOp:

@@ -12,6 +12,8 @@ from qeqprop.checks import check_fields
 from qeqprop.interfaces import Expectations, FloatArray, Gradient, Loss, Settle, Want
 from qeqprop.rules._signal_noise import likely_error, probed_variance, signal_variance
 
+_SIGNAL = Want.OUTPUTS | Want.COVARIANCES
+
 
 @dataclass(frozen=True)
 class LinearResponse:
@@ -43,11 +45,12 @@ class LinearResponse:
     def gradient(self, settle: Settle, targets: FloatArray, loss: Loss) -> Gradient:
         """The batch mean of the response along the error signal."""
         zeros = np.zeros((1, settle.batch, settle.n_outputs))
-        free = settle(zeros, want=Want.OUTPUTS | Want.COVARIANCES, precision=self.output_precision)
+        free = settle(zeros, want=_SIGNAL, precision=self.output_precision)
         assert free.outputs is not None  # it was wanted
         predictions = free.outputs.values[0].real
         error = loss.gradient(predictions, targets)
-        probed = self.probe and settle.n_outputs > 1 and bool(free.outputs.std_errors.any())
+        noisy = bool(free.outputs.std_errors.any())
+        probed = noisy and self.probe and settle.n_outputs > 1
         directions = np.stack([error, likely_error(free, targets, loss)]) if probed else error[None]
         answer = settle(directions, want=Want.RESPONSE, start=free.start)
         if answer.response is None:
@@ -56,8 +59,10 @@ class LinearResponse:
         along, variances = response.values[0].real, response.std_errors[0] ** 2
         if probed:
             from_signal = probed_variance(response.values[1].real, response.std_errors[1] ** 2, loss)
-        else:
+        elif noisy:
             from_signal = signal_variance(free, targets, loss, error, along, variances)
+        else:
+            from_signal = 0.0
         return Gradient(
             values=along.mean(axis=0),
             std_errors=np.sqrt(variances.sum(axis=0) + from_signal) / settle.batch,
