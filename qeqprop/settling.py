@@ -32,7 +32,6 @@ from qeqprop.interfaces import (
 )
 from qeqprop.measuring import BoundMeasure
 
-_GRADIENTS = Want.ENERGY_GRADIENT | Want.RESPONSE
 _MEASUREMENTS = 0x6D656173  # keeps the streams of a device apart from those of a solver
 
 
@@ -57,7 +56,7 @@ class PosedSums:
         rows = [network.outputs] if Want.OUTPUTS in want else []
         if Want.COVARIANCES in want:
             rows.append(_pair_sums(network.outputs))
-        if want & _GRADIENTS:
+        if respond or Want.ENERGY_GRADIENT in want:
             rows.append(network.trainable)
         return Equilibria(
             hamiltonians=PauliSums(network.strings, free if respond else free + directions),
@@ -118,15 +117,19 @@ class BoundSettle:
         if Want.COVARIANCES in want:
             split += self.n_outputs * (self.n_outputs - 1) // 2
 
-        def part(numbers: Expectations, begin: int, end: int | None, scale: FloatArray | float) -> Expectations:
+        def part(numbers: Expectations, begin: int, end: int | None) -> Expectations:
             values, errors = numbers.values[:, begin:end], numbers.std_errors[:, begin:end]
-            return Expectations(values.reshape(shape) * scale, errors.reshape(shape) * np.abs(scale))
+            return Expectations(values.reshape(shape), errors.reshape(shape))
+
+        def gradient(numbers: Expectations) -> Expectations:
+            driven = part(numbers, split, None)
+            return Expectations(driven.values * driving, driven.std_errors * np.abs(driving))
 
         measured = solution.expectations
         return Settled(
-            outputs=part(measured, 0, read, 1.0) if Want.OUTPUTS in want else None,
-            energy_gradient=part(measured, split, None, driving) if Want.ENERGY_GRADIENT in want else None,
-            response=None if solution.response is None else part(solution.response, split, None, driving),
+            outputs=part(measured, 0, read) if Want.OUTPUTS in want else None,
+            energy_gradient=gradient(measured) if Want.ENERGY_GRADIENT in want else None,
+            response=None if solution.response is None else gradient(solution.response),
             certificate=solution.certificate.map(lambda array: array.reshape(n_nudges, batch)),
             start=solution.start,
             shots=solution.shots,

@@ -18,8 +18,8 @@ from qeqprop.engine.levels import (
     multiplet,
     neighbour_elements,
     overlaps,
+    places,
     splits,
-    take,
 )
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.response import eigenstate_response, gibbs_response
@@ -184,13 +184,14 @@ def _place(
         if by_overlap:
             home = [multiplet(row, level, spacing) for row, spacing in zip(spectrum.energies, spacings, strict=True)]
             crossed |= np.array([not np.any(np.isin(*pair)) for pair in zip(members, home, strict=True)])
+    at = places(members)
     below, above, degeneracy = gaps(spectrum, members, spacings)
     place = _Place(
         members=members,
         weights=weights,
-        states=take(spectrum.vectors, members),
-        energy=(weights * take(spectrum.energies, members)).sum(axis=1),
-        residual=take(spectrum.residuals, members).max(axis=1),
+        states=spectrum.vectors[at],
+        energy=(weights * spectrum.energies[at]).sum(axis=1),
+        residual=spectrum.residuals[at].max(axis=1),
         below=below,
         above=above,
         degeneracy=degeneracy,

@@ -78,18 +78,18 @@ def overlaps(
     spectrum: Spectrum, members: IntArray, weights: FloatArray, states: NumberArray, origin_weights: FloatArray
 ) -> FloatArray:
     """How much of the given states the members hold, from 0 to 1, (batch,); arguments as for `follow`."""
-    found = take(spectrum.vectors, members) * (weights > 0)[:, :, None]
+    found = spectrum.vectors[places(members)] * (weights > 0)[:, :, None]
     origin = states * (origin_weights > 0)[:, :, None]
     inner = np.einsum("bgi,bhi->bgh", found.conj(), origin)
     return np.sum(np.abs(inner) ** 2, axis=(1, 2)) / np.sum(origin_weights > 0, axis=1)
 
 
-def take(values: NumberArray, members: IntArray) -> NumberArray:
-    """What belongs to the members, (batch, g, ...), of values (batch, n_states, ...)."""
+def places(members: IntArray) -> tuple[IntArray, IntArray] | tuple[slice, slice]:
+    """Index of the members, (batch, g, ...), in arrays (batch, n_states, ...); it copies nothing if it can."""
     first = int(members[0, 0])
     if members.shape[1] == 1 and (members == first).all():
-        return values[:, first : first + 1]
-    return values[np.arange(len(members))[:, None], members]
+        return slice(None), slice(first, first + 1)
+    return np.arange(len(members))[:, None], members
 
 
 def membership(spectrum: Spectrum, members: IntArray) -> BoolArray:

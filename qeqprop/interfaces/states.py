@@ -104,11 +104,9 @@ class Certificate:
 def _joined(records: Sequence[Certificate], name: str) -> Any:
     """One array of several certificates, nan where one lacks what another has."""
     arrays = [getattr(one, name) for one in records]
-    if all(array is None for array in arrays):
+    missing = [place for place, array in enumerate(arrays) if array is None]
+    if len(missing) == len(arrays):
         return None
-    return np.concatenate(
-        [
-            np.full(one.residual.shape, np.nan) if array is None else array
-            for one, array in zip(records, arrays, strict=True)
-        ]
-    )
+    for place in missing:
+        arrays[place] = np.full(records[place].residual.shape, np.nan)
+    return np.concatenate(arrays)

@@ -31,9 +31,10 @@ def signal_variance(
         quotients: (batch, n_trainable) ``c``.
         variances: (batch, n_trainable) of the quotients at this error signal.
     """
-    predictions, covariances, spreads = _noisy_outputs(free)
-    if not np.any(spreads):
+    assert free.outputs is not None  # the rule wanted it
+    if not free.outputs.std_errors.any():
         return np.zeros(quotients.shape[1])
+    predictions, covariances, spreads = _noisy_outputs(free)
     noise = _signal_covariances(loss, predictions, spreads, covariances, targets)  # (groups, rows, rows, k, l)
     groups, rows = noise.shape[:2]
     along = spreads**2 * error  # (batch, k): where R points on average, for a quotient of one

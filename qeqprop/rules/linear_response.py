@@ -49,8 +49,7 @@ class LinearResponse:
         assert free.outputs is not None  # it was wanted
         predictions = free.outputs.values[0].real
         error = loss.gradient(predictions, targets)
-        noisy = bool(free.outputs.std_errors.any())
-        probed = noisy and self.probe and settle.n_outputs > 1
+        probed = self.probe and settle.n_outputs > 1 and bool(free.outputs.std_errors.any())
         directions = np.stack([error, likely_error(free, targets, loss)]) if probed else error[None]
         answer = settle(directions, want=Want.RESPONSE, start=free.start)
         if answer.response is None:
@@ -59,10 +58,8 @@ class LinearResponse:
         along, variances = response.values[0].real, response.std_errors[0] ** 2
         if probed:
             from_signal = probed_variance(response.values[1].real, response.std_errors[1] ** 2, loss)
-        elif noisy:
-            from_signal = signal_variance(free, targets, loss, error, along, variances)
         else:
-            from_signal = 0.0
+            from_signal = signal_variance(free, targets, loss, error, along, variances)
         return Gradient(
             values=along.mean(axis=0),
             std_errors=np.sqrt(variances.sum(axis=0) + from_signal) / settle.batch,
