@@ -31,8 +31,8 @@ def signal_variance(
         quotients: (batch, n_trainable) ``c``.
         variances: (batch, n_trainable) of the quotients at this error signal.
     """
-    assert free.outputs is not None  # the rule wanted it
-    if not free.outputs.std_errors.any():
+    assert free.covariances is not None  # the rule wanted them
+    if not free.covariances.any():
         return np.zeros(quotients.shape[1])
     predictions, covariances, spreads = _noisy_outputs(free)
     noise = _signal_covariances(loss, predictions, spreads, covariances, targets)  # (groups, rows, rows, k, l)
