@@ -1,4 +1,4 @@
-"""``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, higher sites from afar.
+"""``y = H x`` for one vector: tiles in registers, blocks and chunks in the caches, and passes over ever larger parts.
 
 Vectors are addresses here (see `addresses.at`), and so are the parts of an `Operator`.
 """
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numba as nb
 
 from qeqprop.engine.flips import (
-    add_far_flips,
     add_signed_flips,
     add_signed_flips_twice,
     add_weighted_flips,
@@ -30,7 +29,7 @@ from qeqprop.engine.flips import (
 from qeqprop.engine.lanes import apply_lanes
 from qeqprop.engine.layout import SIGN_PATTERNS
 from qeqprop.engine.streams import dot, product
-from qeqprop.engine.team import wait
+from qeqprop.engine.team import share, wait
 from qeqprop.engine.vectors import TILE
 
 OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": True}
@@ -93,47 +92,78 @@ class Operator(NamedTuple):
 
 
 @nb.njit(**INLINED)
-def _pass(flips, x, y, bit, sites, begin, end, with_dot):
-    if sites == 3:
+def _pass(flips, x, y, low, high, begin, end, with_dot):
+    """``y += sum_k flips[k] X_k x`` for one to three sites ``low <= k < high``; begin and end count columns."""
+    if high - low == 3:
         if with_dot:
-            return three_site_pass_dot(flips, x, y, bit, begin, end)
-        return three_site_pass(flips, x, y, bit, begin, end)
-    if sites == 2:
+            return three_site_pass_dot(flips, x, y, low, begin, end)
+        return three_site_pass(flips, x, y, low, begin, end)
+    if high - low == 2:
         if with_dot:
-            return two_site_pass_dot(flips, x, y, bit, begin, end)
-        return two_site_pass(flips, x, y, bit, begin, end)
+            return two_site_pass_dot(flips, x, y, low, begin, end)
+        return two_site_pass(flips, x, y, low, begin, end)
     if with_dot:
-        return one_site_pass_dot(flips, x, y, bit, begin, end)
-    return one_site_pass(flips, x, y, bit, begin, end)
+        return one_site_pass_dot(flips, x, y, low, begin, end)
+    return one_site_pass(flips, x, y, low, begin, end)
 
 
 @nb.njit(**INLINED)
-def passes(flips, x, y, low, high, begin, end, with_dot):
+def _passes(flips, x, y, low, high, begin, end, with_dot):
     """``y += sum_k flips[k] X_k x`` for ``low <= k < high``, three sites at a time; with_dot: returns ``x . y``."""
     bit = low
     while bit + 3 < high:
-        three_site_pass(flips, x, y, bit, begin, end)
+        three_site_pass(flips, x, y, bit, begin >> 3, end >> 3)
         bit += 3
-    return _pass(flips, x, y, bit, high - bit, begin, end, with_dot)
+    rest = high - bit
+    return _pass(flips, x, y, bit, high, begin >> rest, end >> rest, with_dot)
 
 
 @nb.njit(**INLINED)
-def _apply_chunk(operator, x, y, begin, end, with_dot):
-    """Strings of Z and flips of one site on ``begin <= b < end``; with_dot: returns ``x . y`` there."""
-    sites, flips = operator.sites, operator.flips
-    size = min(1 << BLOCK_SITES, end - begin)
-    inner = min(sites, CHUNK_SITES)
+def _apply_share(operator, x, y, high, begin, end, with_dot):
+    """Strings of Z and flips of the sites below high, on ``begin <= b < end``; with_dot: returns ``x . y`` there.
+
+    A cache holds what it needs for three more sites than the one before. Their pass comes as soon as the eight parts
+    that it joins are complete, the last of them still at hand.
+    """
+    flips = operator.flips
+    block, chunk = min(high, BLOCK_SITES), min(high, CHUNK_SITES)
     dot = 0.0
-    for first in range(begin, end, size):
-        last = first + size
+    for first in range(begin, end, 1 << chunk):
+        last = first + (1 << chunk)
         apply_within_tiles(operator.diagonal, flips, x, y, first, last)
-        if sites > inner:
-            add_far_flips(flips, x, y, inner, sites, first, last)
-        if sites > TILE_SITES:
-            high = min(sites, BLOCK_SITES)
-            dot += passes(flips, x, y, TILE_SITES, high, first, last, with_dot and inner <= BLOCK_SITES)
-    if inner > BLOCK_SITES:
-        dot = passes(flips, x, y, BLOCK_SITES, inner, begin, end, with_dot)
+        if block > TILE_SITES:
+            for part in range(first, last, 1 << block):
+                dot += _passes(flips, x, y, TILE_SITES, block, part, part + (1 << block), with_dot and high == block)
+        if chunk > block:
+            dot += _passes(flips, x, y, block, chunk, first, last, with_dot and high == chunk)
+        low = chunk
+        while low < high:
+            top = min(low + 3, high)
+            if last & ((1 << top) - 1):
+                break
+            before, columns = last - (1 << top), top - low
+            dot += _pass(flips, x, y, low, top, before >> columns, last >> columns, with_dot and high == top)
+            low = top
+    return dot
+
+
+@nb.njit(**OPTIONS)
+def _apply_flips(operator, x, y, team, with_dot):
+    """Strings of Z and flips of one site; with_dot: returns this rank's share of ``x . y``."""
+    high = operator.sites
+    if team.ranks > 1:  # sites that a rank can do alone, with work for everyone
+        high = min(high, CHUNK_SITES)
+        while operator.dim >> (high + 3) >= 4 * team.ranks:
+            high += 3
+    blocks = operator.dim >> high
+    begin, end = blocks * team.rank // team.ranks << high, blocks * (team.rank + 1) // team.ranks << high
+    dot = _apply_share(operator, x, y, high, begin, end, with_dot and high == operator.sites)
+    while high < operator.sites:
+        top = min(high + 3, operator.sites)
+        begin, end = share(team, operator.dim >> (top - high))
+        wait(team)  # a column reaches into what others have written
+        dot += _pass(operator.flips, x, y, high, top, begin, end, with_dot and top == operator.sites)
+        high = top
     return dot
 
 
@@ -170,17 +200,14 @@ def apply(operator, x, y, dots, team, tag):
         )  # fmt: skip
     elif TILE_SITES < operator.sites <= BLOCK_SITES and operator.n_groups == 0:
         apply_within_tiles(operator.diagonal, operator.flips, x, y, 0, dim)
-        dots[0] = passes(operator.flips, x, y, TILE_SITES, operator.sites, 0, dim, True)
+        dots[0] = _passes(operator.flips, x, y, TILE_SITES, operator.sites, 0, dim, True)
     else:
-        size = min(1 << CHUNK_SITES, dim)
-        chunks = dim // size
-        begin, end = chunks * team.rank // team.ranks * size, chunks * (team.rank + 1) // team.ranks * size
+        begin, end = share(team, dim)
         dots[0] = 0.0
         if operator.n_flips == 0:
             product((y, operator.diagonal, x), dots, dots, begin, end, tag)
         else:
-            for first in range(begin, end, size):
-                dots[0] += _apply_chunk(operator, x, y, first, first + size, operator.n_groups == 0)
+            dots[0] = _apply_flips(operator, x, y, team, operator.n_groups == 0)
         if operator.n_groups:
             wait(team)  # a string with Y reaches into the other half
             dots[0] = _add_signs(operator, x, y, team)

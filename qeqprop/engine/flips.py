@@ -15,8 +15,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from qeqprop.engine.addresses import accumulators, loop, pointers, sign_of_parity
+from qeqprop.engine.memory import CACHE_LINE
 from qeqprop.engine.vectors import (
     DOUBLE,
+    FLOAT,
     INT64,
     TILE,
     VECTORS,
@@ -63,7 +65,12 @@ def apply_within_tiles(typing, diagonal, flips, x, y, begin, end):
 
 
 def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
-    """The kernel ``y += sum_k flips[bit + k] X_(bit + k) x`` for ``sites`` neighbouring sites above the tile."""
+    """The kernel ``y += sum_k flips[bit + k] X_(bit + k) x`` for ``sites`` neighbouring sites above the tile.
+
+    It joins 2^sites rows of amplitudes, 2^bit apart; ``begin <= c < end`` counts columns: one amplitude of every row.
+    All rows have the same place in their pages of memory, and a processor that compares only those would hold back the
+    load from one row until the store to another is done. So a column of y is loaded whole before it is stored.
+    """
 
     @intrinsic
     def strided_pass(typing, flips, x, y, bit, begin, end):
@@ -72,23 +79,33 @@ def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
             rows = 1 << sites
             weights = [splat(builder, load_scalar(builder, g, builder.add(low, INT64(k)))) for k in range(sites)]
             stride = builder.shl(INT64(1), low)
-            block = builder.shl(INT64(rows), low)
             dots = accumulators(builder, 2)
-            with cgutils.for_range_slice(builder, first, last, block, INT64) as (corner, _):  # noqa: SIM117
-                with loop(builder, corner, builder.add(corner, stride), 8) as (column, _):
-                    for half in range(8 // WIDTH):  # a whole cache line of every row, before it is evicted
-                        places = [builder.add(column, INT64(half * WIDTH))]
-                        for _ in range(rows - 1):
-                            places.append(builder.add(places[-1], stride))
-                        vectors = [load(builder, source, place) for place in places]
-                        for row, place in enumerate(places):
-                            total = load(builder, target, place)
-                            for k, weight in enumerate(weights):
-                                total = multiply_add(builder, weight, vectors[row ^ (1 << k)], total)
-                            store(builder, total, target, place)
-                            if with_dot:
-                                part = multiply_add(builder, total, vectors[row], builder.load(dots[row % 2]))
-                                builder.store(part, dots[row % 2])
+            line = CACHE_LINE // (4 if target.type.pointee == FLOAT else 8)
+
+            def columns(first_row: Value) -> None:
+                places = [first_row]
+                for _ in range(rows - 1):
+                    places.append(builder.add(places[-1], stride))
+                vectors = [load(builder, source, place) for place in places]
+                totals = [load(builder, target, place) for place in places]
+                for row, place in enumerate(places):
+                    total = totals[row]
+                    for k, weight in enumerate(weights):
+                        total = multiply_add(builder, weight, vectors[row ^ (1 << k)], total)
+                    store(builder, total, target, place)
+                    if with_dot:
+                        part = multiply_add(builder, total, vectors[row], builder.load(dots[row % 2]))
+                        builder.store(part, dots[row % 2])
+
+            aligned = builder.and_(first, builder.neg(stride))
+            with cgutils.for_range_slice(builder, aligned, last, stride, INT64) as (run, _):  # columns side by side
+                after = builder.add(run, stride)
+                from_ = builder.select(builder.icmp_signed("<", run, first), first, run)
+                to = builder.select(builder.icmp_signed("<", last, after), last, after)
+                skipped = builder.mul(run, INT64(rows - 1))  # the rows before
+                with loop(builder, builder.add(from_, skipped), builder.add(to, skipped), line) as (place, _):
+                    for part in range(0, line, WIDTH):  # a whole cache line of every row, before it is evicted
+                        columns(builder.add(place, INT64(part)))
             if with_dot:
                 return horizontal_sum(builder, add(builder, builder.load(dots[0]), builder.load(dots[1])))
             return DOUBLE(0.0)
@@ -101,34 +118,6 @@ def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
 one_site_pass, one_site_pass_dot = _strided_pass(1, with_dot=False), _strided_pass(1, with_dot=True)
 two_site_pass, two_site_pass_dot = _strided_pass(2, with_dot=False), _strided_pass(2, with_dot=True)
 three_site_pass, three_site_pass_dot = _strided_pass(3, with_dot=False), _strided_pass(3, with_dot=True)
-
-
-@intrinsic
-def add_far_flips(typing, flips, x, y, low, high, begin, end):
-    """``y += sum_k flips[k] X_k x`` for the sites ``low <= k < high`` above the tile, on ``begin <= b < end``.
-
-    Reads x at every flipped place, but y only once: where the state is larger than the caches, that is cheaper than
-    passes, which write y again and again.
-    """
-
-    def code(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        g, source, target, first_site, last_site, first, last = pointers(context, builder, signature, arguments)
-        sums = accumulators(builder, VECTORS, vector_of(target))
-        with loop(builder, first, last, TILE) as (base, _):
-            places = [builder.add(base, INT64(v * WIDTH)) for v in range(VECTORS)]
-            for place, total in zip(places, sums, strict=True):
-                builder.store(load(builder, target, place), total)
-            with loop(builder, first_site, last_site) as (site, _):
-                weight = splat(builder, load_scalar(builder, g, site))
-                flipped = builder.xor(base, builder.shl(INT64(1), site))
-                for v, total in enumerate(sums):
-                    vector = load(builder, source, builder.add(flipped, INT64(v * WIDTH)))
-                    builder.store(multiply_add(builder, weight, vector, builder.load(total)), total)
-            for place, total in zip(places, sums, strict=True):
-                store(builder, builder.load(total), target, place)
-        return context.get_dummy_value()
-
-    return types.void(flips, x, y, low, high, begin, end), code
 
 
 _GRAY = [lane ^ (lane >> 1) for lane in range(WIDTH)]
