@@ -10,7 +10,7 @@ from qiskit.quantum_info import PauliList
 from qeqprop.engine.bases import measurement_bases, rotate
 from qeqprop.engine.eigen import Spectrum, dense_spectrum, lowest_spectrum
 from qeqprop.engine.equilibrium import settle_biorthogonal, settle_level
-from qeqprop.engine.levels import follow, multiplet, overlaps
+from qeqprop.engine.levels import follow, level_numbers, multiplet, overlaps
 from qeqprop.engine.paulis import PauliTable
 from qeqprop.engine.response import eigenstate_response, gibbs_response
 from qeqprop.interfaces import Start
@@ -171,6 +171,7 @@ def test_multiplets_are_found_from_any_member():
     for level in (1, 2, 3):
         assert multiplet(energies, level, 1e-9).tolist() == [1, 2, 3]
     assert multiplet(energies, 0, 1e-9).tolist() == [0]
+    assert level_numbers(energies[None], np.array([1e-9])).tolist() == [[0, 1, 1, 1, 2]]
 
 
 def test_a_state_is_followed_through_a_crossing_and_kept_without_a_majority():
@@ -209,6 +210,25 @@ def test_biorthogonal_states_reduce_to_eigenstates_and_certify_their_residual():
     np.testing.assert_allclose(complex_.strings, real.strings, atol=1e-12)
     assert complex_.certificate.residual[0] < 1e-12
     np.testing.assert_allclose(complex_.certificate.overlap, 1.0)
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_states_are_followed_one_by_one_as_all_at_once(level):
+    """Rotations by random angles, some past the middle between two states; the rule is that of the docstring."""
+    random = np.random.default_rng(level)
+    energies, vectors = np.sort(random.normal(size=(40, 5)), axis=1), np.stack([np.eye(5)] * 40)
+    states = random_states(random, (40, 1, 5)) + random.uniform(0, 3, size=(40, 1, 1)) * np.eye(5)[random.integers(5)]
+    states /= np.linalg.norm(states, axis=2, keepdims=True)
+    spacings, one = np.full(40, 1e-9), np.ones((40, 1))
+    followed, _ = follow(Spectrum(energies, vectors, np.zeros((40, 5)), 4), level, spacings, states, one)
+    shares = np.abs(states[:, 0]) ** 2 * (np.arange(5) < 4)  # the last state is not known well
+    wanted = [np.argmax(row) if row[level] < 0.5 and np.max(row) > 0.5 else level for row in shares]
+    assert followed[:, 0].tolist() == wanted
+    assert len(set(wanted)) > 1
+    twofold = energies.copy()
+    twofold[0, 4] = twofold[0, 3]  # now one sample is degenerate, and all are looked at one by one
+    again, _ = follow(Spectrum(twofold, vectors, np.zeros((40, 5)), 4), level, spacings, states, one)
+    assert again[1:, 0].tolist() == wanted[1:]
 
 
 def test_start_repeats_along_the_nudges():

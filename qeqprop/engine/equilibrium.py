@@ -15,7 +15,7 @@ from qeqprop.engine.levels import (
     elements_of,
     follow,
     gaps,
-    multiplet,
+    level_numbers,
     neighbour_elements,
     overlaps,
     places,
@@ -182,8 +182,9 @@ def _place(
         overlap = overlaps(spectrum, members, weights, origin, shares)
         crossed = overlap < 0.5
         if by_overlap:
-            home = [multiplet(row, level, spacing) for row, spacing in zip(spectrum.energies, spacings, strict=True)]
-            crossed |= np.array([not np.any(np.isin(*pair)) for pair in zip(members, home, strict=True)])
+            numbers = level_numbers(spectrum.energies, spacings)
+            reached = np.take_along_axis(numbers, members, axis=1)
+            crossed |= (reached != numbers[:, level : level + 1]).all(axis=1)
     at = places(members)
     below, above, degeneracy = gaps(spectrum, members, spacings)
     place = _Place(

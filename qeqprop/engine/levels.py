@@ -21,6 +21,13 @@ def multiplet(energies: FloatArray, level: int, spacing: float) -> IntArray:
     return np.arange(first, last + 1)
 
 
+def level_numbers(energies: FloatArray, spacings: FloatArray) -> IntArray:
+    """Which level each state belongs to, (batch, n_states), from 0: a step above ``spacings`` begins the next one."""
+    numbers = np.zeros(energies.shape, dtype=np.int64)
+    np.cumsum(energies[:, 1:] - energies[:, :-1] > spacings[:, None], axis=1, out=numbers[:, 1:])
+    return numbers
+
+
 def choose(spectrum: Spectrum, level: int, spacings: FloatArray, average: bool) -> tuple[IntArray, FloatArray]:
     """The member states (batch, g) of ``level`` and their weights: the level's own index, or its whole multiplet."""
     if not average:
@@ -55,21 +62,25 @@ def follow(
         states: (batch, g, dim) where the states came from.
         weights: (batch, g) zero for padding.
     """
+    origins = weights > 0
+    inner = spectrum.vectors.conj() @ np.swapaxes(states, 1, 2)
+    held = (np.abs(inner) ** 2 * origins[:, None, :]).sum(axis=2)  # (batch, n_states), at most 1 each
+    held[:, spectrum.n_accurate :] = 0.0
+    numbers = level_numbers(spectrum.energies, spacings)
+    if origins.shape[1] == 1 and (numbers[:, -1] == numbers.shape[1] - 1).all():  # no level is degenerate
+        moved = (held[:, level] < 0.5) & (held.max(axis=1) > 0.5)
+        return np.where(moved, held.argmax(axis=1), level)[:, None], np.ones((len(held), 1))
     members: list[IntArray] = []
-    for sample, (energies, vectors) in enumerate(zip(spectrum.energies, spectrum.vectors, strict=True)):
-        origin = states[sample][weights[sample] > 0]
-        shares = np.sum(np.abs(vectors.conj() @ origin.T) ** 2, axis=1)  # (n_states,), at most 1 each
-        shares[spectrum.n_accurate :] = 0.0
-        if len(origin) == 1:
-            home = multiplet(energies, level, spacings[sample])
+    for number, shares, count in zip(numbers, held, origins.sum(axis=1), strict=True):
+        home = np.flatnonzero(number == number[level])
+        if count == 1:
             if np.sum(shares[home]) < 0.5:
-                away = multiplet(energies, int(np.argmax(shares)), spacings[sample])
+                away = np.flatnonzero(number == number[np.argmax(shares)])
                 home = away if np.sum(shares[away]) > 0.5 else home
             chosen = home[[int(np.argmax(shares[home]))]]
         else:
-            best = np.sort(np.argsort(-shares, kind="stable")[: len(origin)])
-            own = multiplet(energies, level, spacings[sample])
-            chosen = best if np.sum(shares[best]) > 0.5 * len(origin) or len(own) != len(origin) else own
+            best = np.sort(np.argsort(-shares, kind="stable")[:count])
+            chosen = best if np.sum(shares[best]) > 0.5 * count or len(home) != count else home
         members.append(chosen)
     return _table(members)
 
@@ -78,10 +89,10 @@ def overlaps(
     spectrum: Spectrum, members: IntArray, weights: FloatArray, states: NumberArray, origin_weights: FloatArray
 ) -> FloatArray:
     """How much of the given states the members hold, from 0 to 1, (batch,); arguments as for `follow`."""
-    found = spectrum.vectors[places(members)] * (weights > 0)[:, :, None]
-    origin = states * (origin_weights > 0)[:, :, None]
-    inner = np.einsum("bgi,bhi->bgh", found.conj(), origin)
-    return np.sum(np.abs(inner) ** 2, axis=(1, 2)) / np.sum(origin_weights > 0, axis=1)
+    inner = spectrum.vectors[places(members)].conj() @ np.swapaxes(states, 1, 2)
+    there, before = weights > 0, origin_weights > 0
+    shares = np.abs(inner) ** 2 * (there[:, :, None] & before[:, None, :])
+    return shares.sum(axis=(1, 2)) / before.sum(axis=1)
 
 
 def places(members: IntArray) -> tuple[IntArray, IntArray] | tuple[slice, slice]:
@@ -110,8 +121,7 @@ def gaps(spectrum: Spectrum, members: IntArray, spacings: FloatArray) -> tuple[F
         return around[rows, members[:, 0]], around[rows, members[:, 0] + 1], np.ones(len(energies), dtype=np.int64)
     member, positions = membership(spectrum, members), np.arange(energies.shape[1])
     first, last = member.argmax(axis=1), positions[-1] - member[:, ::-1].argmax(axis=1)
-    level = np.zeros(energies.shape, dtype=np.int64)  # number of the level each state belongs to
-    np.cumsum(jumps, axis=1, out=level[:, 1:])
+    level = level_numbers(energies, spacings)
     own = level == level[rows, first][:, None]
     end = np.maximum(positions[-1] - own[:, ::-1].argmax(axis=1), last)
     lower = (positions < own.argmax(axis=1)[:, None]) & ~member
