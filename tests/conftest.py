@@ -27,7 +27,7 @@ def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def poisoned(*shape: int, dtype: np.dtype[Any] = memory.DOUBLE) -> FloatArray:
         room = memory.uninitialised(*shape, dtype=dtype)
-        room[...] = np.nan
+        room.view(np.uint8)[...] = 0xFF  # NaN in single as in double precision
         return room
 
     for module in (compiled, thermal, circuit_runs):

@@ -93,6 +93,33 @@ def test_blocks_chunks_and_teams_agree_with_the_readable_apply(sites, count):
     np.testing.assert_allclose(elements, np.real(table.elements(states, states)), atol=1e-12)
 
 
+def test_a_kept_workspace_serves_any_size_and_precision(monkeypatch):
+    fresh, asked = compiled.uninitialised, []
+
+    def counted(*shape, **options):
+        asked.append(shape)
+        return fresh(*shape, **options)
+
+    def multiplies(sites, dtype, tolerance):
+        table, coefficients = sums_of(random, ising_labels(sites), 1)
+        states = random_states(random, table, 1).astype(dtype)
+        found = compiled.multiply(layout_of(table), coefficients, states)
+        np.testing.assert_allclose(found, table.apply(table.diagonals(coefficients), states), atol=tolerance)
+        return len(asked)
+
+    random = np.random.default_rng(7)
+    monkeypatch.setattr(compiled, "uninitialised", counted)
+    monkeypatch.setattr(compiled, "_KEPT_SPACE", 1 << 20)
+    multiplies(9, np.float64, 1e-12)  # may find what an earlier call has left
+    before = multiplies(10, np.float64, 1e-12)
+    assert [multiplies(10, np.float64, 1e-12), multiplies(8, np.float64, 1e-12)] == [before, before]
+    assert [multiplies(10, np.float32, 1e-4), multiplies(10, np.float64, 1e-12)] == [before, before]
+    assert multiplies(11, np.float64, 1e-12) == before + 1
+    monkeypatch.setattr(compiled, "_KEPT_SPACE", 0)
+    assert multiplies(12, np.float64, 1e-12) == before + 2
+    assert multiplies(8, np.float64, 1e-12) == before + 3
+
+
 @settings(deadline=None, max_examples=60)
 @given(systems(max_sites=6), st.integers(1, 3))
 def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accurate):
