@@ -136,7 +136,8 @@ def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accur
     for k in range(n_accurate + 1):
         applied = complex_picture(table, compiled.multiply(layout, coefficients, np.ascontiguousarray(vectors[:, k])))
         measured = np.linalg.norm(applied - energies[:, k, None] * states[:, k], axis=1)
-        np.testing.assert_allclose(measured, residuals[:, k], atol=1e-12 * np.max(norms) + 1e-15)
+        digits = 1e-12 if k < n_accurate else 1e-6  # a state that only tells a gap is measured in single precision
+        np.testing.assert_allclose(measured, residuals[:, k], atol=digits * np.max(norms) + 1e-15)
     kets = states[:, n_accurate - 1]
     wanted = np.stack([table.elements(states[:, k], kets) for k in range(n_accurate + 1)], axis=1)
     np.testing.assert_allclose(found.elements, [np.real(wanted), np.imag(wanted)][: len(found.elements)], atol=1e-12)
@@ -264,9 +265,8 @@ def test_single_storage_agrees_to_its_digits(sites, batch, letters):
 
 
 @pytest.mark.parametrize("field", [0.4, 0.0])
-def test_a_rough_search_for_the_gap_tells_a_degenerate_level(monkeypatch, field):
+def test_a_rough_search_for_the_gap_tells_a_degenerate_level(field):
     """In single precision the neighbour is found as well as ever, and where it may be the same level, found again."""
-    monkeypatch.setattr(compiled, "ROUGH_SITES", 8)
     labels = ["".join("Z" if site in (a, a + 1) else "I" for site in range(8)) for a in range(7)]
     labels += ["".join("Z" if site == a else "I" for site in range(8)) for a in range(8)]
     labels += ["".join("X" if site == a else "I" for site in range(8)) for a in range(8)]

@@ -16,6 +16,7 @@ import numpy as np
 from qeqprop.engine import tasks
 from qeqprop.engine.apply import CHUNK_SITES
 from qeqprop.engine.compilation import announced
+from qeqprop.engine.corrections import ROWS
 from qeqprop.engine.krylov import SKEW
 from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
@@ -32,15 +33,17 @@ LANE_SITES = 7
 TEAM_SITES = 17
 """From this many sites on, all threads work on one sample together."""
 
-BASIS_BYTES = 3 << 29
-"""Memory for the Krylov basis of one sample (1.5 GiB); a fuller basis restarts less often."""
+BASIS_BYTES = 1 << 30
+"""Memory for the Krylov basis of one sample; a fuller basis restarts less often."""
 
-ROUGH_SITES = 18
-"""From this many sites on, a state that only tells a gap is found in single precision: half the memory traffic, which
-pays once the vectors leave the caches."""
+ROUGH = np.dtype(np.float32)
+"""How the vectors are stored on which the many steps run: half the memory traffic, and twice as many numbers in a
+register. Results are measured and corrected in double precision."""
 
-_ROUGH = 1e-6  # of the norm: the residual that single precision reaches
+_HANDOVER = 1e-5  # of the norm: the residual from which on a state is corrected
+_REACHED = 1e-6  # of the norm: the residual that single precision reaches
 _RESOLVED = 1e-4  # of the norm: the least gap that single precision may tell
+_LEAST_ROWS = 8
 _BASIS_ROWS = 112
 _MAX_STEPS = 6000
 _TINY = np.finfo(np.float64).tiny
@@ -72,8 +75,14 @@ def chunks_of(batch: int, lanes: int) -> IntArray:
     return np.minimum(np.arange(-(-batch // lanes) * lanes), batch - 1).reshape(-1, lanes).astype(np.int64)
 
 
+def _lanes_of(layout: Layout, batch: int) -> int:
+    """How many samples are worked on side by side."""
+    small = layout.sites <= LANE_SITES and (batch > LANES // 2 or 1 << layout.sites < TILE)
+    return LANES if small else 1
+
+
 def _distribute(
-    kernel: str,
+    kernel: tuple[str, bool],
     layout: Layout,
     batch: int,
     dtype: np.dtype[Any],
@@ -84,14 +93,13 @@ def _distribute(
     """Runs ``work(chunks, space, team, tag)`` for all samples or some, on the threads and lanes that suit the size."""
     threads = get_threads()
     dim = 1 << layout.sites
-    small = layout.sites <= LANE_SITES and (batch > LANES // 2 or dim < TILE)
-    lanes = LANES if small else 1
+    lanes = _lanes_of(layout, batch)
     tag = (0,) * lanes
     chunks = chunks_of(batch, lanes) if samples is None else samples[chunks_of(len(samples), lanes)]
     size = numbers_per_lane(dim * lanes)
     if layout.sites >= max(TEAM_SITES, CHUNK_SITES) and threads > 1:
         space = _spaces(size, 1, dtype)[0]
-        with announced(kernel, lanes, dtype):
+        with announced(*kernel, lanes, dtype):
             run([partial(work, chunks, space, team, tag) for team in teams(threads)])
         return
 
@@ -102,7 +110,7 @@ def _distribute(
     def share(first: int) -> None:
         work(np.ascontiguousarray(chunks[first::count]), spaces[first], teams(1)[0], tag)
 
-    with announced(kernel, lanes, dtype):
+    with announced(*kernel, lanes, dtype):
         run([partial(share, first) for first in range(count)])
 
 
@@ -150,35 +158,39 @@ def lowest_states(
     vectors = np.empty((batch, n_states, dim), dtype) if start is None else np.array(start, dtype, order="C")
     energies, residuals = np.empty((batch, n_states)), np.empty((batch, n_states))
     elements = np.empty((1 + layout.partner, batch, n_states, layout.strings))
+    kept = n_states * (1 + layout.partner)
 
-    def settle(
-        first: int, last: int, warm: bool, goals: FloatArray, dtype: np.dtype[Any], samples: IntArray | None = None
-    ) -> None:
-        kept = (last - 1) * (1 + layout.partner)
+    def settle(first: int, warm: bool, refined: bool, samples: IntArray | None = None) -> None:
+        rough_type = ROUGH if refined else dtype
+        rough_goals = np.maximum(goals, _HANDOVER * norms) if refined else goals
 
         def rows_of(size: int) -> int:
-            return max(6, min(_BASIS_ROWS, BASIS_BYTES // (dtype.itemsize * (size + SKEW))))
+            return max(_LEAST_ROWS, min(_BASIS_ROWS, BASIS_BYTES // (rough_type.itemsize * (size + SKEW))))
 
         def numbers(size: int) -> int:
-            own = operator_space(layout) + LANES * layout.strings
-            return (2 + rows_of(size)) * (size + SKEW) + kept * size + SKEW + own
+            states = size + kept * size + 2 * SKEW + operator_space(layout) + 8
+            return states + LANES * layout.strings + states + rows_of(size) * (size + SKEW)
 
         def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+            size = dim * len(tag)
+            begin = (1 + kept) * size + 2 * SKEW + operator_space(layout) + layout.strings * len(tag)
+            scratch = space[-(-begin // 8) * 8 :]
             tasks.settle(
-                layout, coefficients, chunks, vectors, first, last, warm, energies, residuals, elements, n_accurate,
-                goals, norms, _MAX_STEPS, rows_of(dim * len(tag)), space, team, tag,
+                layout, coefficients, chunks, vectors, first, n_states, warm, energies, residuals, elements, n_accurate,
+                goals, rough_goals, norms, _MAX_STEPS, rows_of(size), space, scratch.view(rough_type), scratch, refined,
+                team, tag,
             )  # fmt: skip
 
-        _distribute("lowest states", layout, batch, dtype, numbers, work, samples)
+        _distribute(("lowest states", refined), layout, batch, dtype, numbers, work, samples)
 
-    if start is not None or dtype != DOUBLE or n_states != n_accurate + 1 or layout.sites < ROUGH_SITES:
-        settle(0, n_states, start is not None, goals, dtype)
-    else:
-        settle(0, n_accurate, False, goals, dtype)
-        settle(n_accurate, n_states, False, np.maximum(goals, _ROUGH * norms), np.dtype(np.float32))
-        close = np.flatnonzero(energies[:, -1] - energies[:, -2] < _RESOLVED * norms)
-        if len(close):  # perhaps one level: that only double precision can tell
-            settle(n_accurate, n_states, True, goals, dtype, close)
+    refined = dtype == DOUBLE and _lanes_of(layout, batch) == 1
+    settle(0, start is not None, refined)
+    if refined:  # what single precision could not tell is done again, from there, in double precision
+        lost = np.any(residuals[:, :n_accurate] > goals[:, None], axis=1)
+        near = np.any(np.diff(energies[:, n_accurate - 1 :], axis=1) < _RESOLVED * norms[:, None], axis=1)
+        for first, samples in ((0, np.flatnonzero(lost)), (n_accurate, np.flatnonzero(near & ~lost))):
+            if len(samples):
+                settle(first, True, False, samples)
     return LowestStates(energies, residuals, vectors, elements)
 
 
@@ -193,7 +205,7 @@ def multiply(layout: Layout, coefficients: FloatArray, vectors: FloatArray) -> F
     def numbers(size: int) -> int:
         return 3 * (size + SKEW) + operator_space(layout)
 
-    _distribute("multiply", layout, len(vectors), vectors.dtype, numbers, work)
+    _distribute(("multiply", False), layout, len(vectors), vectors.dtype, numbers, work)
     return results[:, 0]
 
 
@@ -212,7 +224,7 @@ def string_elements(
     def numbers(size: int) -> int:
         return 4 * (size + SKEW) + LANES * layout.strings
 
-    _distribute("elements", layout, len(bras), bras.dtype, numbers, work)
+    _distribute(("elements", False), layout, len(bras), bras.dtype, numbers, work)
     return elements
 
 
@@ -243,20 +255,32 @@ def responses(
     Returns:
         The derivatives (batch, n_strings), and the largest relative residual reached (batch,).
     """
-    batch = len(vectors)
+    batch, dim = len(vectors), 1 << layout.sites
     coefficients, perturbations = np.ascontiguousarray(coefficients), np.ascontiguousarray(perturbations)
     energies = known_energies[np.arange(batch), state]
     elements, relative = np.empty((batch, layout.strings)), np.empty(batch)
     kept = n_known * (1 + layout.partner)
 
-    def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
-        tasks.respond(
-            layout, coefficients, perturbations, chunks, vectors, energies, known_energies, n_known, state, skip,
-            elements, relative, tolerance, _MAX_STEPS, space, team, tag,
-        )  # fmt: skip
+    def solve(refined: bool, samples: IntArray | None = None) -> None:
+        rough_type = ROUGH if refined else vectors.dtype
 
-    def numbers(size: int) -> int:
-        return 6 * (size + SKEW) + kept * size + LANES * layout.strings + operator_space(layout)
+        def fine_numbers(size: int) -> int:
+            return 5 * (size + SKEW) + kept * size + layout.strings * (size // dim) + operator_space(layout) + 8
 
-    _distribute("responses", layout, batch, vectors.dtype, numbers, work)
+        def numbers(size: int) -> int:
+            return fine_numbers(size) + (2 + ROWS) * (size + SKEW) + kept * size + operator_space(layout)
+
+        def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
+            rough = space[fine_numbers(dim * len(tag)) // 8 * 8 :].view(rough_type)
+            tasks.respond(
+                layout, coefficients, perturbations, chunks, vectors, energies, known_energies, n_known, state, skip,
+                elements, relative, tolerance, _MAX_STEPS, space, rough, refined, team, tag,
+            )  # fmt: skip
+
+        _distribute(("responses", refined), layout, batch, vectors.dtype, numbers, work, samples)
+
+    refined = vectors.dtype == DOUBLE and _lanes_of(layout, batch) == 1
+    solve(refined)
+    if refined and len(samples := np.flatnonzero(relative > tolerance)):
+        solve(False, samples)
     return elements, relative

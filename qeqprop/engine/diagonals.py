@@ -23,6 +23,12 @@ WALSH_SITES = 8
 """Above, summing out a site costs less than the transform: only pairs are wanted, and no longer strings."""
 
 
+@nb.njit(**INLINED)
+def _coupling(layout, coefficients, m, j):
+    index = layout.pair_index[m, j]
+    return coefficients[index, 0] if index >= 0 else 0.0
+
+
 @nb.njit(**OPTIONS)
 def build_diagonal(layout, coefficients, diagonal, scratch, tag):
     """The diagonal (dim * lanes,) of the sum; coefficients (n_strings, lanes), scratch (dim * lanes / 2,)."""
@@ -31,17 +37,23 @@ def build_diagonal(layout, coefficients, diagonal, scratch, tag):
     for lane in range(lanes):
         diagonal[lane] = coefficients[layout.constant_index[0], lane] if layout.constant_index.size else 0.0
     for m in range(sites):
-        for lane in range(lanes):
-            scratch[lane] = 0.0
         field, reach = layout.field_index[m], layout.reach[m]  # sites below `reach` appear in L; above, it repeats
-        if field >= 0:
-            for lane in range(lanes):
-                scratch[lane] = coefficients[field, lane]
-        for j in range(reach):
+        for lane in range(lanes):
+            scratch[lane] = coefficients[field, lane] if field >= 0 else 0.0
+        begun = 0
+        if lanes == 1 and reach and sites >= 3:  # at once: loops over one or two amplitudes cost more than their work
+            begun = 3
+            h = scratch[0]
+            r, s = _coupling(layout, coefficients, m, 0), _coupling(layout, coefficients, m, 1)
+            t = _coupling(layout, coefficients, m, 2)
+            up, down = h + t, h - t
+            scratch[0], scratch[1], scratch[2], scratch[3] = up + s + r, up + s - r, up - s + r, up - s - r
+            scratch[4], scratch[5], scratch[6], scratch[7] = down + s + r, down + s - r, down - s + r, down - s - r
+        for j in range(begun, reach):
             size = lanes << j
             index = layout.pair_index[m, j]
             if lanes == 1:
-                weight = coefficients[index, 0] if index >= 0 else 0.0
+                weight = _coupling(layout, coefficients, m, j)
                 for b in range(size):
                     value = scratch[b]
                     scratch[b] = value + weight

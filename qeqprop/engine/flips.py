@@ -26,6 +26,7 @@ from qeqprop.engine.vectors import (
     Builder,
     Value,
     add,
+    add_products,
     flip_lanes,
     horizontal_sum,
     load,
@@ -93,9 +94,10 @@ def _strided_pass(sites: int, *, with_dot: bool) -> Callable[..., Any]:
                     for k, weight in enumerate(weights):
                         total = multiply_add(builder, weight, vectors[row ^ (1 << k)], total)
                     store(builder, total, target, place)
-                    if with_dot:
-                        part = multiply_add(builder, total, vectors[row], builder.load(dots[row % 2]))
-                        builder.store(part, dots[row % 2])
+                    totals[row] = total
+                if with_dot:
+                    pairs = list(zip(totals, vectors, strict=True))
+                    add_products(builder, pairs, [dots[row % 2] for row in range(rows)])
 
             aligned = builder.and_(first, builder.neg(stride))
             with cgutils.for_range_slice(builder, aligned, last, stride, INT64) as (run, _):  # columns side by side

@@ -1,4 +1,4 @@
-"""Lanczos for the lowest state and conjugate gradients for its response, on one vector or on one per lane.
+"""Lanczos for the lowest state, on one vector or on one per lane.
 
 Vectors (dim * lanes,) are addresses, scalars arrays (lanes,). Vectors that are known already are kept out: ``known``
 (n_known * dim * lanes,).
@@ -18,15 +18,12 @@ import numpy as np
 from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import INLINED, OPTIONS, apply
 from qeqprop.engine.streams import (
-    advance,
     axpy,
     axpy_four,
     clear,
     copy,
-    descent,
     dot,
-    precondition,
-    scale,
+    scaled,
     three_term,
     three_term_deflated,
 )
@@ -145,12 +142,7 @@ def lowest_state(
         steps = 0
         guessed, precision = False, 1e-4 * ease if ease > 0 else PRECISION
         before, looked = 0.0, 0  # the last residual, relative to the goal, and where it was
-        for lane in range(lanes):
-            before = max(before, norms[lane] / goals[lane])
-        # a look costs as much as a few steps of a small state: the first one comes when the answer may be near, but not
-        # so early that a higher state could pass for the lowest at a loose goal
-        expected = int((8 + 2 * operator.sites) * min(1.0, math.log10(before) / 11))
-        check = min(capacity, max(10, 4 + operator.sites) if ease > 0 else max(16, expected))
+        check = capacity
         done = False
         while True:
             u, t, p = at(basis, steps * width), at(basis, (steps + 1) * width), at(basis, max(steps - 1, 0) * width)
@@ -200,6 +192,14 @@ def lowest_state(
                     finished = False
                 betas[steps, lane] = beta
                 lengths[steps, lane] = beta
+                if steps == 1:
+                    before = max(before, beta / goals[lane])
+            if steps == 1:
+                # a look costs as much as a few steps of a small state: the first one comes when the answer may be near,
+                # but not so early that a higher state could pass for the lowest at a loose goal
+                expected = (3.5 + 0.2 * operator.sites) * math.log10(max(1.0, before))
+                expected = max(16, int(min(expected, 8.0 + 2.0 * operator.sites)))
+                check = min(capacity, 8 + operator.sites if ease > 0 else expected)
             if steps >= check or steps >= capacity or finished:
                 lowest_pair(
                     steps, alphas, betas, inverses, theta, guessed, precision, ritz, pivots, scratch, tag
@@ -251,7 +251,7 @@ def lowest_state(
         inner(size, x, x, dots, team, tag)
         for lane in range(lanes):
             weights[lane] = 1.0 / math.sqrt(dots[lane])
-        scale((x,), weights, weights, begin, end, tag)
+        scaled((x, x), weights, weights, begin, end, tag)
         wait(team)
         apply(operator, x, basis, energies, team, tag)
         add_up(team, energies, lanes)
@@ -273,75 +273,3 @@ def lowest_state(
 
 TABLES = 11
 """Tables of scratch that `lowest_state` needs."""
-
-
-@nb.njit(**OPTIONS)
-def response_vector(
-    operator, known, n_known, lowest, right, y, workspace, conditioner, tolerance, scratch, team, max_steps, tag
-):  # fmt: skip
-    """Solves ``A y = right`` outside the known states by conjugate gradients; ``right`` is used up.
-
-    The preconditioner is the diagonal, ``M = D - E`` in ``A = H - E``: it is positive for the ground state, since no
-    amplitude alone has an energy below E.
-
-    Args:
-        operator: the sums A = H - E; positive outside the known states.
-        known: unit eigenvectors, at least one.
-        n_known: how many.
-        lowest: whether none of them lies below E.
-        right: (dim * lanes,) becomes the residual.
-        y: (dim * lanes,) result.
-        workspace: two rows of ``dim * lanes + SKEW``.
-        conditioner: (dim * lanes,) the inverse of M.
-        tolerance: of the residual, relative to the right-hand side.
-        scratch: array (8, lanes).
-        team: of threads.
-        max_steps: applications after which it gives up.
-        tag: tuple of as many numbers as lanes.
-
-    Returns:
-        The largest relative residual reached.
-    """
-    lanes = len(tag)
-    size = operator.dim * lanes
-    begin, end = share(team, size)
-    p, applied = workspace, at(workspace, size + SKEW)
-    products, start, squares, dots = scratch[0], scratch[1], scratch[2], scratch[3]  # products: r . M^-1 r
-    sums, weights = scratch[4:6].reshape(-1), scratch[6:8].reshape(-1)
-    # rounding errors along the known states grow where A is negative, on states below E, and are harmless elsewhere
-    cleaning = 8 if lowest else 1
-    project_out(size, right, known, n_known, dots, team, tag)
-    inner(size, right, right, start, team, tag)
-    for lane in range(lanes):
-        squares[lane] = start[lane]
-        products[lane] = 0.0
-    clear((y,), dots, dots, begin, end, tag)
-    precondition((p, right, conditioner), dots, products, begin, end, tag)
-    add_up(team, products, lanes)
-    wait(team)
-    worst = 1.0
-    for step in range(max_steps):
-        worst = 0.0
-        for lane in range(lanes):
-            if start[lane] > 0.0:
-                worst = max(worst, math.sqrt(squares[lane] / start[lane]))
-        if worst <= tolerance:
-            break
-        apply(operator, p, applied, dots, team, tag)
-        add_up(team, dots, lanes)
-        for lane in range(lanes):
-            active = squares[lane] > 1e-3 * tolerance * tolerance * start[lane] and dots[lane] > 0.0
-            weights[lane] = products[lane] / dots[lane] if active else 0.0
-            dots[lane] = -weights[lane]
-            sums[lane], sums[lanes + lane] = 0.0, 0.0
-        descent((right, applied, conditioner), dots, sums, begin, end, tag)
-        add_up(team, sums, 2 * lanes)
-        if step % cleaning == cleaning - 1:
-            project_out(size, right, known, n_known, dots, team, tag)
-        for lane in range(lanes):
-            weights[lanes + lane] = sums[lane] / products[lane] if products[lane] > 0.0 else 0.0
-            products[lane], squares[lane] = sums[lane], sums[lanes + lane]
-        advance((y, p, right, conditioner), weights, sums, begin, end, tag)
-        wait(team)
-    project_out(size, y, known, n_known, dots, team, tag)
-    return worst

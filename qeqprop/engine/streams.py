@@ -21,6 +21,7 @@ from qeqprop.engine.vectors import (
     Builder,
     Value,
     add,
+    add_products,
     horizontal_sum,
     load,
     load_scalar,
@@ -29,6 +30,7 @@ from qeqprop.engine.vectors import (
     splat,
     store,
     subtract,
+    zero,
 )
 
 _Program = Callable[[Builder, list[Value], list[Value]], tuple[list[Value], list[Value]]]
@@ -63,14 +65,18 @@ def _stream(
             weights = [[coefficient(index, part) for index in range(n_coefficients)] for part in range(parts)]
             dots = [accumulators(builder, 4) for _ in range(n_dots)]
             with loop(builder, first, last, stride * WIDTH) as (base, _):
+                pairs: list[list[tuple[Value, Value]]] = [[] for _ in range(n_dots)]
                 for v in range(stride):
                     place = builder.add(base, INT64(v * WIDTH))
                     vectors = [load(builder, member, place) for member in members]
                     written, products = program(builder, vectors, weights[v % parts])
                     for member, vector in zip(members, written, strict=False):
                         store(builder, vector, member, place)
-                    for total, (left, right) in zip(dots, products, strict=True):
-                        builder.store(multiply_add(builder, left, right, builder.load(total[v])), total[v])
+                    for collected, pair in zip(pairs, products, strict=True):
+                        collected.append(pair)
+                for total, collected in zip(dots, pairs, strict=True):
+                    for part in range(parts):
+                        add_products(builder, collected[part::parts], total[part::parts])
             for index, total in enumerate(dots):
                 partial = [builder.load(place) for place in total]
                 if lanes == 1:
@@ -141,12 +147,12 @@ dot = _stream(2, 0, 0, 1, _dot)
 """Sums ``x . y``."""
 
 
-def _scale(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    return [multiply(builder, weights[0], vectors[0])], []
+def _scaled(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    return [multiply(builder, weights[0], vectors[1])], []
 
 
-scale = _stream(1, 1, 1, 0, _scale)
-"""``y = c0 y``."""
+scaled = _stream(2, 1, 1, 0, _scaled)
+"""``y = c0 x``."""
 
 
 def _clear(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
@@ -187,6 +193,17 @@ def _advance(builder: Builder, vectors: list[Value], weights: list[Value]) -> An
 
 advance = _stream(4, 2, 2, 0, _advance)
 """``y += c0 p``, and then ``p = m r + c1 p``: the step itself and the next direction, for one reading of p."""
+
+
+def _condition(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
+    above = add(builder, vectors[2], weights[0])
+    positive = builder.select(builder.fcmp_ordered(">", above, zero()), above, zero())
+    one = ir.Constant(VECTOR, [1.0] * WIDTH)
+    return [above, builder.fdiv(one, multiply_add(builder, weights[1], positive, weights[2]))], []
+
+
+condition = _stream(3, 3, 2, 0, _condition)
+"""``a = d + c0`` and ``m = 1 / (c1 max(a, 0) + c2)``, from d in double precision: a preconditioner."""
 
 
 def _copy(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:

@@ -97,3 +97,12 @@ def build_operator(layout, coefficients, rows, diagonal, space, scratch, team, t
                 SIGN_PATTERNS, at(space, weights), half, TILE >> layout.partner,
             )  # fmt: skip
     wait(team)
+
+
+@nb.njit(**OPTIONS)
+def convert_parts(layout, source, target, team, tag):
+    """The parts of an operator, except for its diagonal, in another precision."""
+    if team.rank == 0:
+        for k in range(_places(layout, len(tag))[1] + _n_weights(layout, len(tag), team.ranks)):
+            target[k] = source[k]
+    wait(team)

@@ -15,74 +15,21 @@ import numpy as np
 
 from qeqprop.engine.addresses import at
 from qeqprop.engine.apply import OPTIONS, apply
-from qeqprop.engine.krylov import (
-    SKEW,
-    TABLES,
-    add_noise,
-    inner,
-    lowest_state,
-    project_out,
-    response_vector,
-)
+from qeqprop.engine.corrections import ROWS, prepare, refine_state, response_vector
+from qeqprop.engine.exchange import convert, gather, partner_of, scatter
+from qeqprop.engine.krylov import SKEW, TABLES, add_noise, inner, lowest_state, project_out
 from qeqprop.engine.mean_field import product_state
 from qeqprop.engine.measuring import hand_over, string_elements
-from qeqprop.engine.streams import axpy
-from qeqprop.engine.sums import build_operator, empty_operator, operator_space
+from qeqprop.engine.streams import axpy, scaled
+from qeqprop.engine.sums import build_operator, convert_parts, empty_operator, operator_space
 from qeqprop.engine.team import share, wait
 from qeqprop.engine.tridiagonal import SCRATCH
 
 EASE = 0.05
 """The residual of a state that only tells a gap, as a part of that gap; the error of the gap is of second order."""
 
-FLOOR = 1e-2
-"""The least entry of the preconditioner, as a part of the sum of the coefficients: without flips it would vanish."""
-
 MEAN_FIELD_SITES = 10
 """From this many sites on, the first state starts from a mean-field state: below, that saves too few steps."""
-
-
-@nb.njit(**OPTIONS)
-def gather(source, which, rows, target, team, tag):
-    """Vectors ``source[row, which[row]]``, source (batch, n, dim), side by side in target (dim * lanes,)."""
-    lanes = len(tag)
-    dim = source.shape[2]
-    if lanes == 1:
-        row = rows[0]
-        begin, end = share(team, dim)
-        target[begin:end] = source[row, which[row], begin:end]
-    else:
-        for lane in range(lanes):
-            row = rows[lane]
-            for b in range(dim):
-                target[b * lanes + lane] = source[row, which[row], b]
-    wait(team)
-
-
-@nb.njit(**OPTIONS)
-def scatter(source, rows, target, place, team, tag):
-    """The reverse of `gather`, into ``target[row, place]``."""
-    lanes = len(tag)
-    dim = target.shape[2]
-    if lanes == 1:
-        begin, end = share(team, dim)
-        target[rows[0], place, begin:end] = source[begin:end]
-    else:
-        for lane in range(lanes):
-            row = rows[lane]
-            for b in range(dim):
-                target[row, place, b] = source[b * lanes + lane]
-    wait(team)
-
-
-@nb.njit(**OPTIONS)
-def partner_of(x, target, team):
-    """``i x`` where the upper half of x holds the imaginary parts."""
-    half = x.size // 2
-    begin, end = share(team, half)
-    for k in range(begin, end):
-        target[k] = -x[half + k]
-        target[half + k] = x[k]
-    wait(team)
 
 
 @nb.njit(**OPTIONS)
@@ -105,12 +52,12 @@ def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
 
 @nb.njit(**OPTIONS)
 def settle(
-    layout, coefficients, chunks, vectors, n_given, n_states, warm, energies, residuals, elements, n_accurate,
-    goals, norms, max_steps, n_rows, space, team, tag,
+    layout, coefficients, chunks, vectors, n_given, n_states, warm, energies, residuals, elements, n_accurate, goals,
+    rough_goals, norms, max_steps, n_rows, fine, rough, scratch, refined, team, tag,
 ):  # fmt: skip
     """The lowest states of the samples, one after the other, each outside the ones before.
 
-    The workspace may be of another precision than the vectors.
+    Lanczos runs on rough vectors; an accurate state is then corrected on fine ones.
 
     Args:
         layout: the strings.
@@ -126,10 +73,14 @@ def settle(
             accurate state n.
         n_accurate: states solved to the goal; a last one beyond them is good enough to tell the gap.
         goals: (batch,) wanted residuals.
+        rough_goals: (batch,) those of Lanczos.
         norms: (batch,) bounds of the norm.
         max_steps: of every state.
         n_rows: of the Krylov basis.
-        space: workspace: diagonal, the state, known states, the rows of the Krylov basis, an operator, the elements.
+        fine: workspace: diagonal, states, an operator, elements.
+        rough: workspace: the rows of the Krylov basis, diagonal, states, an operator.
+        scratch: the memory of the Krylov basis, in the precision of ``fine``.
+        refined: whether the rough vectors are rougher, so that states are to be corrected.
         team: of threads.
         tag: tuple of as many numbers as lanes.
     """
@@ -138,76 +89,81 @@ def settle(
     size = dim * lanes
     width = size + SKEW
     copies = 1 + layout.partner
-    n_kept = (n_states - 1) * copies
-    diagonal, x, known = space[:size], space[width : width + size], space[2 * width : 2 * width + n_kept * size]
-    first = 2 * width + n_kept * size + SKEW
-    basis, parts = space[first:], space[first + n_rows * width :]
+    n_kept = n_states * copies
+    diagonal, known = fine[:size], fine[width : width + n_kept * size]
+    first = width + n_kept * size + SKEW
+    parts, shared = fine[first:], fine[first + operator_space(layout) :]
+    shared = shared[: layout.strings * lanes].reshape((layout.strings, lanes))
+    first = n_rows * width
+    rough_diagonal, rough_known = rough[first : first + size], rough[first + width : first + width + n_kept * size]
+    rough_parts = rough[first + width + n_kept * size + SKEW :]
     tables = np.empty((TABLES, max(n_rows, 2 * n_kept + 5, SCRATCH), lanes))
     operator = empty_operator(layout, diagonal, parts, team, tag)
-    goal, norm, floor = np.empty(lanes), np.empty(lanes), np.zeros(lanes)
-    energy, residual = np.empty(lanes), np.empty(lanes)
-    last = first + n_rows * width + operator_space(layout)
-    shared = space[last : last + layout.strings * lanes].reshape((layout.strings, lanes))
+    rough_operator = empty_operator(layout, rough_diagonal, rough_parts, team, tag)
+    goal, rough_goal, norm, floor = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.zeros(lanes)
+    energy, residual, numbers = np.empty(lanes), np.empty(lanes), np.empty((12, lanes))
     which = np.zeros(vectors.shape[0], dtype=np.int64)
     begin, end = share(team, size)
+    steps, conditioner = rough[2 * width :], rough[(2 + ROWS) * width : (2 + ROWS) * width + size]
     for rows in chunks:
-        build_operator(layout, coefficients, rows, diagonal, parts, basis, team, tag)
+        build_operator(layout, coefficients, rows, diagonal, parts, scratch, team, tag)
+        convert_parts(layout, parts, rough_parts, team, tag)
+        convert(diagonal, rough_diagonal, team, tag)
         for lane in range(lanes):
-            goal[lane], norm[lane] = goals[rows[lane]], norms[rows[lane]]
+            goal[lane], rough_goal[lane], norm[lane] = goals[rows[lane]], rough_goals[rows[lane]], norms[rows[lane]]
             if n_given >= n_accurate:
                 floor[lane] = energies[rows[lane], n_accurate - 1]
-        for state in range(n_given):
-            which[:] = state
+        for state in range(n_states):
             place = state * copies * size
-            gather(vectors, which, rows, known[place : place + size], team, tag)
-            if layout.partner:
-                partner_of(known[place : place + size], known[place + size : place + 2 * size], team)
-        for state in range(n_given, n_states):
-            if warm:
-                which[:] = state
+            x, rough_x = known[place : place + size], rough_known[place : place + size]
+            which[:] = state
+            if state < n_given or warm:
                 gather(vectors, which, rows, x, team, tag)
-                # a trace of everything, so that a lower state of another symmetry is not missed
-                add_noise(x, 0.03 / np.sqrt(dim), state, team)
-            else:
-                x[begin:end] = 0.0
-                noise = 1.0
-                if lanes == 1 and state == 0 and layout.sites >= MEAN_FIELD_SITES:
-                    if team.rank == 0:
-                        product_state(layout, coefficients[rows[0]], x)
-                    noise = 0.1 / np.sqrt(dim)  # again a trace of everything
+            if state >= n_given:
+                if warm:
+                    # a trace of everything, so that a lower state of another symmetry is not missed
+                    add_noise(x, 0.03 / np.sqrt(dim), state, team)
+                else:
+                    x[begin:end] = 0.0
+                    noise = 1.0
+                    if lanes == 1 and state == 0 and layout.sites >= MEAN_FIELD_SITES:
+                        if team.rank == 0:
+                            product_state(layout, coefficients[rows[0]], x)
+                        noise = 0.1 / np.sqrt(dim)  # again a trace of everything
+                    wait(team)
+                    add_noise(x, noise, state, team)
                 wait(team)
-                add_noise(x, noise, state, team)
-            wait(team)
-            project_out(size, at(x, 0), at(known, 0), state * copies, energy, team, tag)
-            ease = 0.0 if state < n_accurate else EASE
-            lowest_state(
-                operator, at(x, 0), at(basis, 0), n_rows, at(known, 0), state * copies, norm, goal, ease, floor,
-                energy, residual, tables, team, max_steps, tag,
-            )  # fmt: skip
-            if team.rank == 0:
-                for lane in range(lanes):
-                    energies[rows[lane], state] = energy[lane]
-                    residuals[rows[lane], state] = residual[lane]
-            if state == n_accurate - 1:
-                floor[:] = energy
-            scatter(x, rows, vectors, state, team, tag)
-            if state + 1 < n_states:
-                place = state * copies * size
-                known[place + begin : place + end] = x[begin:end]
-                wait(team)
-                if layout.partner:
-                    partner_of(x, known[place + size : place + 2 * size], team)
-        ket = at(known, (n_accurate - 1) * copies * size) if n_accurate < n_states else at(x, 0)
-        turned = basis[2 * width :]
-        if layout.partner:
-            partner_of(x, turned[:size], team)
+                project_out(size, at(x, 0), at(known, 0), state * copies, energy, team, tag)
+                convert(x, rough_x, team, tag)
+                ease = 0.0 if state < n_accurate else EASE
+                lowest_state(
+                    rough_operator, at(rough_x, 0), at(rough, 0), n_rows, at(rough_known, 0), state * copies, norm,
+                    rough_goal, ease, floor, energy, residual, tables, team, max_steps, tag,
+                )  # fmt: skip
+                convert(rough_x, x, team, tag)
+                if refined and state < n_accurate:
+                    refine_state(
+                        operator, rough_operator, diagonal, rough_diagonal, at(known, 0), rough_known, state * copies,
+                        x, layout.partner, scratch[:size], at(steps, 0), conditioner, norm, goal, energy, residual,
+                        numbers, team, max_steps, tag,
+                    )  # fmt: skip
+                    convert(diagonal, rough_diagonal, team, tag)
+                if team.rank == 0:
+                    for lane in range(lanes):
+                        energies[rows[lane], state] = energy[lane]
+                        residuals[rows[lane], state] = residual[lane]
+                if state == n_accurate - 1:
+                    floor[:] = energy
+                scatter(x, rows, vectors, state, team, tag)
+            convert(x, rough_x, team, tag)
+            if layout.partner:
+                partner_of(x, known[place + size : place + 2 * size], team)
+                partner_of(rough_x, rough_known[place + size : place + 2 * size], team)
+        ket = at(known, (n_accurate - 1) * copies * size)
         for state in range(n_given, n_states):
             for copy in range(copies):  # Re <i m|P|n> = Im <m|P|n>
-                if state + 1 < n_states:
-                    bra = at(known, (state * copies + copy) * size)
-                else:
-                    bra = at(turned, 0) if copy else at(x, 0)
-                string_elements(layout, bra, ket, shared, basis, basis[width:], team, tag)
+                bra = at(known, (state * copies + copy) * size)
+                string_elements(layout, bra, ket, shared, scratch, scratch[width:], team, tag)
                 hand_over(shared, rows, elements[copy, :, state], 1.0, team, tag)
 
 
@@ -234,7 +190,7 @@ def measure(layout, bras, which_bra, kets, which_ket, chunks, elements, space, t
 @nb.njit(**OPTIONS)
 def respond(
     layout, coefficients, perturbations, chunks, vectors, energies, known_energies, n_known, state, skip, elements,
-    relative, tolerance, max_steps, space, team, tag,
+    relative, tolerance, max_steps, fine, rough, refined, team, tag,
 ):  # fmt: skip
     """``2 Re <n|P_s|n'>`` of all strings, where n' is the first-order change of the state n under the perturbation.
 
@@ -255,7 +211,8 @@ def respond(
         relative: (batch,) result: residual of the equation relative to its right-hand side.
         tolerance: wanted of it.
         max_steps: of the iteration.
-        space: workspace.
+        fine, rough: workspaces.
+        refined: whether the rough vectors are rougher, so that residuals are to be measured.
         team: of threads.
         tag: tuple of as many numbers as lanes.
     """
@@ -265,15 +222,20 @@ def respond(
     copies = 1 + layout.partner
     n_kept = n_known * copies
     begin, end = share(team, size)
-    diagonal, right, y, psi = space[:size], space[width:], space[2 * width :], space[3 * width :]
-    scratch_vector, conditioner = space[4 * width :], space[5 * width : 5 * width + size]
-    known = space[6 * width : 6 * width + n_kept * size]
-    first = 6 * width + n_kept * size
-    shared = space[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
-    parts = space[first + layout.strings * lanes :]
-    scratch = np.zeros((8, lanes))
-    energy, weight = np.empty(lanes), np.empty(lanes)
+    diagonal, right, y = fine[:size], fine[width:], fine[2 * width :]
+    part, applied = fine[3 * width : 3 * width + size], fine[4 * width :]
+    known = fine[5 * width : 5 * width + n_kept * size]
+    first = 5 * width + n_kept * size
+    shared = fine[first : first + layout.strings * lanes].reshape((layout.strings, lanes))
+    parts = fine[first + layout.strings * lanes :]
+    rough_diagonal, conditioner = rough[:size], rough[width : width + size]
+    rough_known = rough[2 * width : 2 * width + n_kept * size]
+    first = 2 * width + n_kept * size
+    rough_parts, space = rough[first:], rough[first + operator_space(layout) :]
+    scratch = np.zeros((12, lanes))
+    energy, weight, norm = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     operator = empty_operator(layout, diagonal, parts, team, tag)
+    rough_operator = empty_operator(layout, rough_diagonal, rough_parts, team, tag)
     which = np.zeros(vectors.shape[0], dtype=np.int64)
     shares = np.zeros((n_kept, lanes))
     for rows in chunks:
@@ -283,27 +245,30 @@ def respond(
             gather(vectors, which, rows, known[place : place + size], team, tag)
             if layout.partner:
                 partner_of(known[place : place + size], known[place + size : place + 2 * size], team)
-        for lane in range(lanes):
-            energy[lane] = energies[rows[lane]]
-        gather(vectors, state, rows, psi, team, tag)
+        convert(known, rough_known, team, tag)
+        gather(vectors, state, rows, part, team, tag)
         build_operator(layout, perturbations, rows, diagonal, parts, y, team, tag)
-        apply(operator, at(psi, 0), at(right, 0), scratch[0], team, tag)
+        apply(operator, at(part, 0), at(right, 0), scratch[0], team, tag)
+        for lane in range(lanes):
+            energy[lane], weight[lane] = energies[rows[lane]], -1.0
         wait(team)
-        for b in range(begin, end):
-            right[b] = -right[b]
+        scaled((at(right, 0), at(right, 0)), weight, weight, begin, end, tag)
         wait(team)
         for k in range(n_kept):
             inner(size, at(known, k * size), at(right, 0), shares[k], team, tag)  # -<k|N|n>
         build_operator(layout, coefficients, rows, diagonal, parts, y, team, tag)
+        convert_parts(layout, parts, rough_parts, team, tag)
         for lane in range(lanes):
-            floor = FLOOR * np.sum(np.abs(coefficients[rows[lane]]))
+            norm[lane] = np.sum(np.abs(coefficients[rows[lane]]))
             for b in range(begin + lane, end, lanes):
                 diagonal[b] -= energy[lane]
-                conditioner[b] = 1.0 / (max(diagonal[b], 0.0) + floor) if n_known == 1 else 1.0
+            energy[lane] = 0.0
         wait(team)
+        prepare(diagonal, energy, norm, n_known == 1, rough_diagonal, conditioner, scratch[:3], team, tag)
         worst = response_vector(
-            operator, at(known, 0), n_kept, n_known == 1, at(right, 0), at(y, 0), at(psi, 0), at(conditioner, 0),
-            tolerance, scratch, team, max_steps, tag,
+            operator, rough_operator, at(known, 0), at(rough_known, 0), n_kept, n_known == 1, at(right, 0), at(y, 0),
+            at(part, 0), at(applied, 0), at(space, 0), at(conditioner, 0), tolerance, refined, scratch, team, max_steps,
+            tag,
         )  # fmt: skip
         for k in range(n_known):
             for copy in range(copies):
@@ -315,8 +280,8 @@ def respond(
                 place = (k * copies + copy) * size
                 axpy((at(y, 0), at(known, place)), weight, weight, begin, end, tag)
         wait(team)
-        gather(vectors, state, rows, psi, team, tag)
-        string_elements(layout, at(psi, 0), at(y, 0), shared, right, scratch_vector, team, tag)
+        gather(vectors, state, rows, part, team, tag)
+        string_elements(layout, at(part, 0), at(y, 0), shared, right, applied, team, tag)
         if team.rank == 0:
             for lane in range(lanes):
                 relative[rows[lane]] = worst

@@ -128,6 +128,21 @@ def multiply_add(builder: Builder, a: Value, b: Value, c: Value) -> Value:
     return builder.fadd(_double(builder, product) if c.type == VECTOR else product, c, flags=_FAST)
 
 
+def add_products(builder: Builder, pairs: Sequence[tuple[Value, Value]], places: Sequence[Value]) -> None:
+    """Adds ``sum a * b`` over a few pairs to sums in double precision that wait at the places, whichever of them.
+
+    Products of single numbers are added to each other first: one conversion serves them all.
+    """
+    if all(SINGLE_VECTOR in (a.type, b.type) for a, b in pairs):
+        few = zero(SINGLE_VECTOR)
+        for a, b in pairs:
+            few = multiply_add(builder, a, b, few)
+        builder.store(add(builder, _double(builder, few), builder.load(places[0])), places[0])
+    else:
+        for (a, b), place in zip(pairs, places, strict=True):
+            builder.store(multiply_add(builder, a, b, builder.load(place)), place)
+
+
 def horizontal_sum(builder: Builder, vector: Value) -> Value:
     """The sum over the lanes, a double."""
     vector = _double(builder, vector)

@@ -64,7 +64,7 @@ class Exact:
         dense_sites: largest network that is diagonalised in full; three sites always are.
         storage: "single" keeps state vectors with seven digits, for exploring large networks: half the memory, and
             from about 16 sites on less time. It needs a tolerance of at least 1e-5; levels closer than the tolerance
-            count as one, and gradients are good to three or four digits. Arithmetic is double all the same.
+            count as one, and gradients are good to three or four digits.
         accept_unconverged: warn instead of raising `NotConverged`.
 
     Raises:
