@@ -214,3 +214,9 @@ def apply(operator, x, y, dots, team, tag):
         elif operator.n_flips == 0 or operator.sites == TILE_SITES:  # no pass has seen it
             dots[0] = 0.0
             dot((x, y), dots, dots, begin, end, tag)
+
+
+@nb.njit(**OPTIONS)
+def apply_once(operator, x, y, dots, team, tag):
+    """`apply` outside the innermost loops: compiled once, not into every caller."""
+    apply(operator, x, y, dots, team, tag)

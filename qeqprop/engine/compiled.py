@@ -177,8 +177,8 @@ def lowest_states(
             scratch = space[-(-begin // 8) * 8 :]
             tasks.settle(
                 layout, coefficients, chunks, vectors, first, n_states, warm, energies, residuals, elements, n_accurate,
-                goals, rough_goals, norms, _MAX_STEPS, rows_of(size), space, scratch.view(rough_type), scratch, refined,
-                team, tag,
+                goals, rough_goals, norms, _MAX_STEPS, rows_of(size), space, scratch.view(rough_type), scratch,
+                refined or None, team, tag,
             )  # fmt: skip
 
         _distribute(("lowest states", refined), layout, batch, dtype, numbers, work, samples)

@@ -19,7 +19,7 @@ import numba as nb
 import numpy as np
 
 from qeqprop.engine.addresses import at
-from qeqprop.engine.apply import OPTIONS, apply
+from qeqprop.engine.apply import OPTIONS, apply, apply_once
 from qeqprop.engine.exchange import partner_of
 from qeqprop.engine.krylov import SKEW, inner, project_out
 from qeqprop.engine.streams import advance, axpy, clear, condition, descent, precondition, scaled, three_term
@@ -176,7 +176,7 @@ def response_vector(
             for lane in range(lanes):
                 worst = max(worst, math.sqrt(squares[lane]))
             break
-        apply(operator, part, applied, dots, team, tag)
+        apply_once(operator, part, applied, dots, team, tag)
         for lane in range(lanes):
             weights[lane] = -1.0
         wait(team)
@@ -260,7 +260,7 @@ def refine_state(
             carry[lane] = 0.0
         scaled((at(x, 0), at(x, 0)), weights, weights, begin, end, tag)
         wait(team)
-        apply(operator, at(x, 0), right, energies, team, tag)
+        apply_once(operator, at(x, 0), right, energies, team, tag)
         add_up(team, energies, lanes)
         for lane in range(lanes):
             weights[lane], weights[lanes + lane], weights[2 * lanes + lane] = 1.0, -energies[lane], 0.0

@@ -16,7 +16,7 @@ import numba as nb
 import numpy as np
 
 from qeqprop.engine.addresses import at
-from qeqprop.engine.apply import INLINED, OPTIONS, apply
+from qeqprop.engine.apply import INLINED, OPTIONS, apply, apply_once
 from qeqprop.engine.streams import (
     axpy,
     axpy_four,
@@ -253,7 +253,7 @@ def lowest_state(
             weights[lane] = 1.0 / math.sqrt(dots[lane])
         scaled((x, x), weights, weights, begin, end, tag)
         wait(team)
-        apply(operator, x, basis, energies, team, tag)
+        apply_once(operator, x, basis, energies, team, tag)
         add_up(team, energies, lanes)
         total += 1
         for lane in range(lanes):

@@ -22,6 +22,7 @@ from qeqprop.engine.vectors import (
     Value,
     add,
     add_products,
+    double,
     horizontal_sum,
     load,
     load_scalar,
@@ -196,14 +197,14 @@ advance = _stream(4, 2, 2, 0, _advance)
 
 
 def _condition(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:
-    above = add(builder, vectors[2], weights[0])
+    above = add(builder, double(builder, vectors[2]), weights[0])
     positive = builder.select(builder.fcmp_ordered(">", above, zero()), above, zero())
     one = ir.Constant(VECTOR, [1.0] * WIDTH)
     return [above, builder.fdiv(one, multiply_add(builder, weights[1], positive, weights[2]))], []
 
 
 condition = _stream(3, 3, 2, 0, _condition)
-"""``a = d + c0`` and ``m = 1 / (c1 max(a, 0) + c2)``, from d in double precision: a preconditioner."""
+"""``a = d + c0`` and ``m = 1 / (c1 max(a, 0) + c2)``, all in double precision: a preconditioner."""
 
 
 def _copy(builder: Builder, vectors: list[Value], weights: list[Value]) -> Any:

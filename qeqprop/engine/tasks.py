@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 
 from qeqprop.engine.addresses import at
-from qeqprop.engine.apply import OPTIONS, apply
+from qeqprop.engine.apply import OPTIONS, apply_once
 from qeqprop.engine.corrections import ROWS, prepare, refine_state, response_vector
 from qeqprop.engine.exchange import convert, gather, partner_of, scatter
 from qeqprop.engine.krylov import SKEW, TABLES, add_noise, inner, lowest_state, project_out
@@ -45,7 +45,7 @@ def multiply(layout, coefficients, chunks, vectors, results, space, team, tag):
     for rows in chunks:
         build_operator(layout, coefficients, rows, diagonal, parts, y, team, tag)
         gather(vectors, which, rows, x, team, tag)
-        apply(operator, at(x, 0), at(y, 0), dots, team, tag)
+        apply_once(operator, at(x, 0), at(y, 0), dots, team, tag)
         wait(team)
         scatter(y, rows, results, 0, team, tag)
 
@@ -80,7 +80,8 @@ def settle(
         fine: workspace: diagonal, states, an operator, elements.
         rough: workspace: the rows of the Krylov basis, diagonal, states, an operator.
         scratch: the memory of the Krylov basis, in the precision of ``fine``.
-        refined: whether the rough vectors are rougher, so that states are to be corrected.
+        refined: true where the rough vectors are rougher, so that states are to be corrected; else None, and then
+            this is not even compiled.
         team: of threads.
         tag: tuple of as many numbers as lanes.
     """
@@ -141,7 +142,7 @@ def settle(
                     rough_goal, ease, floor, energy, residual, tables, team, max_steps, tag,
                 )  # fmt: skip
                 convert(rough_x, x, team, tag)
-                if refined and state < n_accurate:
+                if refined is not None and state < n_accurate:
                     refine_state(
                         operator, rough_operator, diagonal, rough_diagonal, at(known, 0), rough_known, state * copies,
                         x, layout.partner, scratch[:size], at(steps, 0), conditioner, norm, goal, energy, residual,
@@ -248,7 +249,7 @@ def respond(
         convert(known, rough_known, team, tag)
         gather(vectors, state, rows, part, team, tag)
         build_operator(layout, perturbations, rows, diagonal, parts, y, team, tag)
-        apply(operator, at(part, 0), at(right, 0), scratch[0], team, tag)
+        apply_once(operator, at(part, 0), at(right, 0), scratch[0], team, tag)
         for lane in range(lanes):
             energy[lane], weight[lane] = energies[rows[lane]], -1.0
         wait(team)

@@ -73,7 +73,7 @@ def load_scalar(builder: Builder, pointer: Value, offset: Value) -> Value:
 def store(builder: Builder, vector: Value, pointer: Value, offset: Value) -> None:
     """Writes the vector to ``pointer[offset]``, rounded if single precision is stored there."""
     kind = vector_of(pointer)
-    converted = _double(builder, vector) if kind == VECTOR else _single(builder, vector)
+    converted = double(builder, vector) if kind == VECTOR else _single(builder, vector)
     builder.store(converted, _place(builder, pointer, offset)).align = 8 if kind == VECTOR else 4
 
 
@@ -81,7 +81,8 @@ def _place(builder: Builder, pointer: Value, offset: Value) -> Value:
     return builder.bitcast(builder.gep(pointer, [offset]), vector_of(pointer).as_pointer())
 
 
-def _double(builder: Builder, vector: Value) -> Value:
+def double(builder: Builder, vector: Value) -> Value:
+    """The vector in double precision."""
     return builder.fpext(vector, VECTOR) if vector.type == SINGLE_VECTOR else vector
 
 
@@ -125,7 +126,7 @@ def multiply(builder: Builder, a: Value, b: Value) -> Value:
 def multiply_add(builder: Builder, a: Value, b: Value, c: Value) -> Value:
     """``a * b + c``, one instruction where the processor has it; in the precision of the sum c."""
     product = multiply(builder, a, b)
-    return builder.fadd(_double(builder, product) if c.type == VECTOR else product, c, flags=_FAST)
+    return builder.fadd(double(builder, product) if c.type == VECTOR else product, c, flags=_FAST)
 
 
 def add_products(builder: Builder, pairs: Sequence[tuple[Value, Value]], places: Sequence[Value]) -> None:
@@ -137,7 +138,7 @@ def add_products(builder: Builder, pairs: Sequence[tuple[Value, Value]], places:
         few = zero(SINGLE_VECTOR)
         for a, b in pairs:
             few = multiply_add(builder, a, b, few)
-        builder.store(add(builder, _double(builder, few), builder.load(places[0])), places[0])
+        builder.store(add(builder, double(builder, few), builder.load(places[0])), places[0])
     else:
         for (a, b), place in zip(pairs, places, strict=True):
             builder.store(multiply_add(builder, a, b, builder.load(place)), place)
@@ -145,7 +146,7 @@ def add_products(builder: Builder, pairs: Sequence[tuple[Value, Value]], places:
 
 def horizontal_sum(builder: Builder, vector: Value) -> Value:
     """The sum over the lanes, a double."""
-    vector = _double(builder, vector)
+    vector = double(builder, vector)
     total = builder.extract_element(vector, INT32(0))
     for lane in range(1, WIDTH):
         total = builder.fadd(total, builder.extract_element(vector, INT32(lane)), flags=_FAST)
