@@ -284,6 +284,37 @@ def test_a_rough_search_for_the_gap_tells_a_degenerate_level(field):
     np.testing.assert_allclose(found.energies[:, 0], dense.energies[:, 0], atol=1e-11)
 
 
+@pytest.mark.parametrize("field", [1.2, 0.5, 0.3, 0.15, 0.08, 0.03])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_single_precision_cannot_tell_is_told_in_double_precision(field, batch):
+    """A ferromagnet in a field has a doublet, apart by 1 down to 1e-13: its states, the next gap and the response."""
+    pairs = ["".join("Z" if site in (a, (a + 1) % 8) else "I" for site in range(8)) for a in range(8)]
+    singles = ["".join(letter if site == a else "I" for site in range(8)) for letter in "XZ" for a in range(8)]
+    labels = pairs + singles
+    table, random = PauliTable.of(PauliList(labels)), np.random.default_rng(2)
+    row = np.concatenate([-np.ones(8), -field * random.uniform(0.8, 1.2, 8), np.zeros(8)])
+    coefficients = np.tile(row, (batch, 1)) * np.linspace(1.0, 1.3, batch)[:, None]
+    scale = np.sum(np.abs(coefficients), axis=1)
+    dense, layout = dense_spectrum(table, coefficients), layout_of(table)
+    for n_accurate in (1, 2):
+        found = compiled.lowest_states(layout, coefficients, n_accurate + 1, n_accurate, 1e-12 * scale)
+        assert np.all(found.residuals[:, :n_accurate] < 2e-12 * scale[:, None])
+        wanted = dense.energies[:, : n_accurate + 1] - dense.energies[:, :1]
+        levels = found.energies - found.energies[:, :1]
+        np.testing.assert_allclose(levels[:, :n_accurate], wanted[:, :n_accurate], atol=1e-11)
+        np.testing.assert_allclose(levels[:, -1], wanted[:, -1], rtol=1e-2, atol=1e-9)
+        np.testing.assert_allclose(found.energies[:, 0], dense.energies[:, 0], atol=1e-12 * np.max(scale))
+    # a push that keeps the symmetry does not mix the doublet, however close it is
+    pushes = np.zeros_like(coefficients)
+    pushes[:, 8:16] = random.normal(size=8)
+    few = lowest_spectrum(table, coefficients, 3, n_accurate=2, goals=1e-13 * scale)
+    limits = {"spacings": 1e-9 * scale, "tolerance": 1e-11}
+    averaged = np.tile([[0, 1]], (batch, 1)), np.full((batch, 2), 0.5)
+    wanted = eigenstate_response(table, dense, *averaged, coefficients, pushes, **limits)
+    response = eigenstate_response(table, few, *averaged, coefficients, pushes, **limits)
+    np.testing.assert_allclose(response, wanted, atol=1e-8 * np.max(np.abs(wanted)))
+
+
 def test_single_storage_gives_gradients_of_three_digits_and_says_what_it_needs():
     network, random = transverse_ising(sites=9, n_inputs=3), np.random.default_rng(5)
     theta, x, y = random.normal(size=network.n_trainable), random.normal(size=(2, 3)), random.normal(size=(2, 1))
