@@ -12,6 +12,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numba as nb
+import numpy as np
+from numba import types
+from numba.extending import overload
 
 from qeqprop.engine.flips import (
     add_signed_flips,
@@ -37,6 +40,7 @@ OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": Tru
 INLINED = {**OPTIONS, "forceinline": True}
 """For functions whose call would cost as much as their work on a small state."""
 
+_SINGLE_PATTERNS = SIGN_PATTERNS.astype(np.float32)
 TILE_SITES = TILE.bit_length() - 1
 CHUNK_SITES = 14
 """A chunk of 2^14 amplitudes: its x, y and D, 128 KiB each, stay in the second-level cache."""
@@ -167,6 +171,18 @@ def _apply_flips(operator, x, y, team, with_dot):
     return dot
 
 
+def sign_patterns(x):
+    """SIGN_PATTERNS in the precision of a vector."""
+    return SIGN_PATTERNS.astype(x.dtype)
+
+
+@overload(sign_patterns, inline="always")
+def _sign_patterns(x):
+    if x.dtype == types.float32:
+        return lambda x: _SINGLE_PATTERNS
+    return lambda x: SIGN_PATTERNS
+
+
 @nb.njit(**INLINED)
 def _add_signs(operator, x, y, team):
     """The signed flips, of this rank's share; returns its share of ``x . y``."""
@@ -182,8 +198,8 @@ def _add_signs(operator, x, y, team):
         return add_weighted_flips(count, masks, starts, weights, x, y, half, begin, end)
     masks, starts, z, values = operator.sign_mask, operator.lane_starts, operator.sign_z, operator.values
     if operator.partner:
-        return add_signed_flips_twice(masks, starts, z, values, SIGN_PATTERNS, x, y, half, begin, end)
-    return add_signed_flips(masks, starts, z, values, SIGN_PATTERNS, x, y, half, begin, end)
+        return add_signed_flips_twice(masks, starts, z, values, sign_patterns(x), x, y, half, begin, end)
+    return add_signed_flips(masks, starts, z, values, sign_patterns(x), x, y, half, begin, end)
 
 
 @nb.njit(**INLINED)

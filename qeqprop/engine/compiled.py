@@ -41,7 +41,6 @@ ROUGH = np.dtype(np.float32)
 register. Results are measured and corrected in double precision."""
 
 _HANDOVER = 1e-5  # of the norm: the residual from which on a state is corrected
-_REACHED = 1e-6  # of the norm: the residual that single precision reaches
 _RESOLVED = 1e-4  # of the norm: the least gap that single precision may tell
 _LEAST_ROWS = 8
 _BASIS_ROWS = 112
