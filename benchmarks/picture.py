@@ -52,11 +52,11 @@ def draw(rows: list[Row], file: Path) -> None:
 
 
 def _ratios(axis: Axes, gradients: list[Row]) -> None:
-    nudging = [line for line in gradients if line["ours"] == "symmetric nudging"]
-    axis.set_title("One gradient, three ground states on both sides: how many times faster", fontsize=10)
+    default = [line for line in gradients if line["ours"] == "linear response"]
+    axis.set_title("One gradient by the default rule: how many times faster than each peer", fontsize=10)
     axis.set_ylabel("time of the peer / time of qeqprop")
     for peer in PEERS:
-        lines = [line for line in nudging if line["peer"] == peer]
+        lines = [line for line in default if line["peer"] == peer]
         for threads, (style, label) in THREADS.items():
             same = [line for line in lines if line["threads"] == threads]
             whole = _points([line for line in same if not _partial(line)], "ratio")
@@ -64,7 +64,7 @@ def _ratios(axis: Axes, gradients: list[Row]) -> None:
             _plot(axis, whole, style, COLOURS[peer], f"{peer}, {label}", alpha=1.0 if threads == 1 else 0.5)
             _plot(axis, bounds, "^", COLOURS[peer], None, fillstyle="none", alpha=1.0 if threads == 1 else 0.5)
         _dashes(axis, _points([line for line in lines if line["required"]], "required"), COLOURS[peer], None)
-    if nudging:
+    if default:
         axis.scatter([], [], marker="_", s=200, linewidths=2.5, color="grey", label="required, in the peer's colour")
         axis.plot([], [], "^", color="grey", fillstyle="none", label="at least: the peer found one state of three")
     _logarithmic(axis)
