@@ -111,7 +111,7 @@ def warm_up() -> dict[str, Callable[[], None]]:
 
     return {
         "small networks, side by side": part(4, 8),
-        "larger networks": part(8, 1),
+        "larger networks": part(10, 1),
         "Gibbs states": gibbs,
         "circuits": circuits,
         "samplers of Ising spins": samplers,

@@ -24,7 +24,7 @@ from qeqprop.engine.memory import DOUBLE, uninitialised
 from qeqprop.engine.sums import operator_space
 from qeqprop.engine.team import Team, teams
 from qeqprop.engine.threads import get_threads, run
-from qeqprop.engine.vectors import TILE
+from qeqprop.engine.vectors import TILE, WIDTH
 from qeqprop.interfaces import FloatArray, IntArray
 
 LANE_SITES = 7
@@ -39,6 +39,9 @@ BASIS_BYTES = 1 << 30
 ROUGH = np.dtype(np.float32)
 """How the vectors are stored on which the many steps run: half the memory traffic, and twice as many numbers in a
 register. Results are measured and corrected in double precision."""
+
+ROUGH_SITES = 8 if WIDTH == 8 else 10
+"""From this many sites on; narrow registers are filled by as few single numbers, and gain only where memory counts."""
 
 _HANDOVER = 1e-5  # of the norm: the residual from which on a state is corrected
 _RESOLVED = 1e-4  # of the norm: the least gap that single precision may tell
@@ -78,6 +81,11 @@ def _lanes_of(layout: Layout, batch: int) -> int:
     """How many samples are worked on side by side."""
     small = layout.sites <= LANE_SITES and (batch > LANES // 2 or 1 << layout.sites < TILE)
     return LANES if small else 1
+
+
+def _is_refined(layout: Layout, batch: int, dtype: np.dtype[Any]) -> bool:
+    """Whether steps run on rougher vectors than those that are wanted."""
+    return dtype == DOUBLE and layout.sites >= ROUGH_SITES and _lanes_of(layout, batch) == 1
 
 
 def _distribute(
@@ -182,7 +190,7 @@ def lowest_states(
 
         _distribute(("lowest states", refined), layout, batch, dtype, numbers, work, samples)
 
-    refined = dtype == DOUBLE and _lanes_of(layout, batch) == 1
+    refined = _is_refined(layout, batch, dtype)
     settle(0, start is not None, refined)
     if refined:  # what single precision could not tell is done again, from there, in double precision
         lost = np.any(residuals[:, :n_accurate] > goals[:, None], axis=1)
@@ -278,7 +286,7 @@ def responses(
 
         _distribute(("responses", refined), layout, batch, vectors.dtype, numbers, work, samples)
 
-    refined = vectors.dtype == DOUBLE and _lanes_of(layout, batch) == 1
+    refined = _is_refined(layout, batch, vectors.dtype)
     solve(refined)
     if refined and len(samples := np.flatnonzero(relative > tolerance)):
         solve(False, samples)
