@@ -121,14 +121,16 @@ def test_a_kept_workspace_serves_any_size_and_precision(monkeypatch):
 
 
 @settings(deadline=None, max_examples=60)
-@given(systems(max_sites=6), st.integers(1, 3))
-def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accurate):
+@given(systems(max_sites=6), st.integers(1, 3), st.sampled_from([1, 99]))
+def test_lowest_states_and_their_residuals_are_those_of_the_matrix(case, n_accurate, rough_sites):
     table, coefficients, _, _ = case
     norms = np.sum(np.abs(coefficients), axis=1)
     goals = 1e-12 * norms
     dense = dense_spectrum(table, coefficients)
     layout = layout_of(table)
-    found = compiled.lowest_states(layout, coefficients, n_accurate + 1, n_accurate, goals)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "ROUGH_SITES", rough_sites)
+        found = compiled.lowest_states(layout, coefficients, n_accurate + 1, n_accurate, goals)
     energies, residuals, vectors = found.energies, found.residuals, found.vectors
     np.testing.assert_allclose(energies[:, :n_accurate], dense.energies[:, :n_accurate], atol=1e-11 * np.max(norms))
     assert np.all(residuals[:, :n_accurate] <= 20 * goals[:, None])
