@@ -22,7 +22,7 @@ from qeqprop.engine.lanes import LANES
 from qeqprop.engine.layout import Layout
 from qeqprop.engine.memory import DOUBLE, uninitialised
 from qeqprop.engine.sums import operator_space
-from qeqprop.engine.team import Team, teams
+from qeqprop.engine.team import Team, alone, teams
 from qeqprop.engine.threads import get_threads, run
 from qeqprop.engine.vectors import TILE, WIDTH
 from qeqprop.interfaces import FloatArray, IntArray
@@ -45,7 +45,7 @@ ROUGH_SITES = 8 if WIDTH == 8 else 10
 
 _HANDOVER = 1e-5  # of the norm: the residual from which on a state is corrected
 _RESOLVED = 1e-4  # of the norm: the least gap that single precision may tell
-_LEAST_ROWS = 8
+_LEAST_ROWS = 3 + ROWS  # a correction runs in them: a fine vector takes two, the preconditioner one
 _BASIS_ROWS = 112
 _MAX_STEPS = 6000
 _TINY = np.finfo(np.float64).tiny
@@ -83,6 +83,11 @@ def _lanes_of(layout: Layout, batch: int) -> int:
     return LANES if small else 1
 
 
+def _whole_lines(numbers: int) -> int:
+    """At least so many numbers: what follows them begins with a line of the cache."""
+    return -(-numbers // 8) * 8
+
+
 def _is_refined(layout: Layout, batch: int, dtype: np.dtype[Any]) -> bool:
     """Whether steps run on rougher vectors than those that are wanted."""
     return dtype == DOUBLE and layout.sites >= ROUGH_SITES and _lanes_of(layout, batch) == 1
@@ -115,7 +120,7 @@ def _distribute(
     spaces = _spaces(size, count, dtype)
 
     def share(first: int) -> None:
-        work(np.ascontiguousarray(chunks[first::count]), spaces[first], teams(1)[0], tag)
+        work(np.ascontiguousarray(chunks[first::count]), spaces[first], alone(), tag)
 
     with announced(*kernel, lanes, dtype):
         run([partial(share, first) for first in range(count)])
@@ -174,14 +179,18 @@ def lowest_states(
         def rows_of(size: int) -> int:
             return max(_LEAST_ROWS, min(_BASIS_ROWS, BASIS_BYTES // (rough_type.itemsize * (size + SKEW))))
 
+        def operators_and_states(size: int) -> int:
+            return (1 + kept) * size + 2 * SKEW + operator_space(layout)
+
+        def fine_numbers(size: int) -> int:
+            return _whole_lines(operators_and_states(size) + layout.strings * (size // dim))
+
         def numbers(size: int) -> int:
-            states = size + kept * size + 2 * SKEW + operator_space(layout) + 8
-            return states + LANES * layout.strings + states + rows_of(size) * (size + SKEW)
+            return fine_numbers(size) + operators_and_states(size) + rows_of(size) * (size + SKEW)
 
         def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
             size = dim * len(tag)
-            begin = (1 + kept) * size + 2 * SKEW + operator_space(layout) + layout.strings * len(tag)
-            scratch = space[-(-begin // 8) * 8 :]
+            scratch = space[fine_numbers(size) :]
             tasks.settle(
                 layout, coefficients, chunks, vectors, first, n_states, warm, energies, residuals, elements, n_accurate,
                 goals, rough_goals, norms, _MAX_STEPS, rows_of(size), space, scratch.view(rough_type), scratch,
@@ -272,16 +281,18 @@ def responses(
         rough_type = ROUGH if refined else vectors.dtype
 
         def fine_numbers(size: int) -> int:
-            return 5 * (size + SKEW) + kept * size + layout.strings * (size // dim) + operator_space(layout) + 8
+            return _whole_lines(
+                5 * (size + SKEW) + kept * size + layout.strings * (size // dim) + operator_space(layout)
+            )
 
         def numbers(size: int) -> int:
             return fine_numbers(size) + (2 + ROWS) * (size + SKEW) + kept * size + operator_space(layout)
 
         def work(chunks: IntArray, space: FloatArray, team: Team, tag: tuple[int, ...]) -> None:
-            rough = space[fine_numbers(dim * len(tag)) // 8 * 8 :].view(rough_type)
+            rough = space[fine_numbers(dim * len(tag)) :].view(rough_type)
             tasks.respond(
                 layout, coefficients, perturbations, chunks, vectors, energies, known_energies, n_known, state, skip,
-                elements, relative, tolerance, _MAX_STEPS, space, rough, refined, team, tag,
+                elements, relative, tolerance, _MAX_STEPS, space, rough, refined or None, team, tag,
             )  # fmt: skip
 
         _distribute(("responses", refined), layout, batch, vectors.dtype, numbers, work, samples)

@@ -134,7 +134,8 @@ def response_vector(
         space: ROWS rows for the steps.
         conditioner: (dim * lanes,) the inverse of the preconditioner.
         tolerance: of the residual, relative to the right-hand side.
-        refined: whether the rough vectors are rougher, so that the residual is to be measured.
+        refined: true where the rough vectors are rougher, so that the residual is to be measured; else None, and then
+            this is not even compiled.
         scratch: array (12, lanes).
         team: of threads.
         max_steps: applications after which it gives up.
@@ -162,7 +163,9 @@ def response_vector(
             squares[lane] = 1.0 if lengths[lane] > 0.0 else 0.0
         scaled((space, right), weights, weights, begin, end, tag)
         for lane in range(lanes):
-            goals[lane] = max(DEPTH, 0.5 * tolerance * start[lane] * weights[lane]) if refined else tolerance
+            goals[lane] = tolerance
+            if refined is not None:
+                goals[lane] = max(DEPTH, 0.5 * tolerance * start[lane] * weights[lane])
         steps += conjugate_gradients(
             rough, rough_known, n_known, lowest, space, conditioner, goals, carry, scratch, team, max_steps - steps, tag
         )  # fmt: skip
@@ -172,7 +175,7 @@ def response_vector(
         axpy((y, part), weights, weights, begin, end, tag)
         wait(team)
         worst = 0.0
-        if not refined:
+        if refined is None:
             for lane in range(lanes):
                 worst = max(worst, math.sqrt(squares[lane]))
             break

@@ -213,7 +213,7 @@ def respond(
         tolerance: wanted of it.
         max_steps: of the iteration.
         fine, rough: workspaces.
-        refined: whether the rough vectors are rougher, so that residuals are to be measured.
+        refined: as in `settle`.
         team: of threads.
         tag: tuple of as many numbers as lanes.
     """
